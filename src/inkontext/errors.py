@@ -1,0 +1,59 @@
+"""Every mistake a user can make has a name here, and every message says what to do.
+
+The command line prints the message alone, in one sentence, and exits with `exit_code`:
+2 for the user's mistake, 3 for the machine's (memory, disk), 130 for a cancelled run.
+"""
+
+from __future__ import annotations
+
+
+class InKontextError(Exception):
+    """Base of all errors that carry a message written for the person who reads it."""
+
+    exit_code = 2
+
+
+class PictureError(InKontextError):
+    """A picture that cannot be used: missing, unreadable, truncated, too large, of an unknown kind."""
+
+
+class MaskError(InKontextError):
+    """A mask that does not fit its picture."""
+
+
+class PromptError(InKontextError):
+    """An empty or over-long prompt."""
+
+
+class OptionError(InKontextError):
+    """An argument outside what it allows, or two that contradict each other."""
+
+
+class ModelNotFoundError(InKontextError):
+    """No model under this name, folder, file or hub id."""
+
+
+class WeightsError(InKontextError):
+    """A weights file whose names, shapes or values do not make the model that was asked for."""
+
+
+class NonFiniteError(InKontextError):
+    """NaN or infinity in weights or activations; names the place instead of giving a black picture."""
+
+
+class MemoryPlanError(InKontextError):
+    """The work does not fit in memory; the message carries the plan that would."""
+
+    exit_code = 3
+
+
+class StorageError(InKontextError):
+    """The disk is full, read-only or otherwise refuses a write."""
+
+    exit_code = 3
+
+
+class Cancelled(InKontextError):  # noqa: N818 - a wish of the user, not an error
+    """The caller asked to stop; nothing was written."""
+
+    exit_code = 130
