@@ -1,0 +1,1 @@
+"""Rectified-flow mathematics; no networks inside."""

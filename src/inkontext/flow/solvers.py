@@ -1,0 +1,86 @@
+"""Solvers of dz/dt = v(z, t) from noise to data, as pure functions.
+
+Every solver has the same signature: a velocity function, the start `z`, and decreasing times (1 -> 0).
+`on_step(i, z, t_next, denoised)` is called after step i with the new latents and the estimate of x0 at its
+start; what it returns replaces `z` (inpainting uses this), None keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from inkontext.flow.path import data_from_velocity
+
+Velocity = Callable[[Tensor, float], Tensor]
+OnStep = Callable[[int, Tensor, float, Tensor], Tensor | None]
+Solver = Callable[..., Tensor]
+
+
+def _keep(i: int, z: Tensor, t: float, denoised: Tensor) -> None:
+    """The default `on_step`: do nothing."""
+
+
+def _after(on_step: OnStep, i: int, z: Tensor, t: float, denoised: Tensor) -> Tensor:
+    replaced = on_step(i, z, t, denoised)
+    return z if replaced is None else replaced
+
+
+@torch.no_grad()
+def euler(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
+    """z <- z + (t' - t) v(z, t). First order; the solver of the reference implementations."""
+    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        v = velocity(z, t)
+        z_next = z + (t_next - t) * v
+        z = _after(on_step, i, z_next, t_next, data_from_velocity(z, v, t))
+    return z
+
+
+@torch.no_grad()
+def heun(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
+    """Explicit trapezoid: average the velocity at both ends of the step. Second order, two evaluations a step.
+
+    Deterministic; the last step evaluates at t = 0, which the path allows (x0 = z there).
+    """
+    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        h = t_next - t
+        v = velocity(z, t)
+        z_next = z + 0.5 * h * (v + velocity(z + h * v, t_next))
+        z = _after(on_step, i, z_next, t_next, data_from_velocity(z, v, t))
+    return z
+
+
+@torch.no_grad()
+def midpoint(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
+    """Velocity at the middle of an Euler half-step. Second order, two evaluations a step."""
+    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        h = t_next - t
+        v = velocity(z, t)
+        z_next = z + h * velocity(z + 0.5 * h * v, t + 0.5 * h)
+        z = _after(on_step, i, z_next, t_next, data_from_velocity(z, v, t))
+    return z
+
+
+@torch.no_grad()
+def multistep(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
+    """Two-step Adams-Bashforth on uneven steps. Second order, one evaluation a step; Euler for the first.
+
+    z' = z + h ((1 + r/2) v - (r/2) v_previous), with r = h / h_previous.
+    """
+    previous: tuple[float, Tensor] | None = None
+    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        h = t_next - t
+        v = velocity(z, t)
+        slope = v
+        if previous is not None:
+            h_previous, v_previous = previous
+            r = h / h_previous
+            slope = (1 + 0.5 * r) * v - 0.5 * r * v_previous
+        previous = (h, v)
+        z = _after(on_step, i, z + h * slope, t_next, data_from_velocity(z, v, t))
+    return z
+
+
+SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "midpoint": midpoint, "multistep": multistep}

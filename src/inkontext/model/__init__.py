@@ -1,0 +1,1 @@
+"""The networks and nothing else; each file is one figure of the paper."""

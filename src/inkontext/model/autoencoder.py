@@ -1,0 +1,182 @@
+"""The KL autoencoder: pictures `[B, 3, H, W]` in [-1, 1] <-> latents `[B, 16, H/8, W/8]`.
+
+A convolutional autoencoder of the latent-diffusion family (Rombach et al. 2022) with 16 channels and no
+quantisation convolutions; paper section 2 and table 1.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from inkontext.model.presets import AutoencoderConfig
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(32, channels, eps=1e-6)
+
+
+class AttnBlock(nn.Module):
+    """One-head self-attention over all cells of the feature map, with a residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.q = nn.Conv2d(channels, channels, 1)
+        self.k = nn.Conv2d(channels, channels, 1)
+        self.v = nn.Conv2d(channels, channels, 1)
+        self.proj_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        q, k, v = (rearrange(conv(h), "B C H W -> B 1 (H W) C") for conv in (self.q, self.k, self.v))
+        h = F.scaled_dot_product_attention(q, k, v)
+        return x + self.proj_out(rearrange(h, "B 1 (H W) C -> B C H W", H=x.shape[2]))
+
+
+class ResnetBlock(nn.Module):
+    """Norm, SiLU, 3x3 convolution, twice, with a residual (1x1 convolution where the width changes)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm1 = group_norm(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.norm2 = group_norm(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        widens = in_channels != out_channels
+        self.nin_shortcut = nn.Conv2d(in_channels, out_channels, 1) if widens else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(self.norm2(h)))
+        return h + (x if self.nin_shortcut is None else self.nin_shortcut(x))
+
+
+class Downsample(nn.Module):
+    """3x3 convolution of stride 2 after padding the right and bottom edges only."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Nearest-neighbour doubling, then a 3x3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+def level(blocks: list[ResnetBlock], name: str, resample: nn.Module | None) -> nn.Module:
+    """A resolution level with the checkpoint's names: `block`, and `downsample` or `upsample` unless last."""
+    module = nn.Module()
+    module.block = nn.ModuleList(blocks)
+    if resample is not None:
+        setattr(module, name, resample)
+    return module
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block at the lowest resolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block_1 = ResnetBlock(channels, channels)
+        self.attn_1 = AttnBlock(channels)
+        self.block_2 = ResnetBlock(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block_2(self.attn_1(self.block_1(x)))
+
+
+class Encoder(nn.Module):
+    """`[B, 3, H, W]` -> `[B, 2 z, H/f, W/f]`: mean, then log-variance."""
+
+    def __init__(self, cfg: AutoencoderConfig) -> None:
+        super().__init__()
+        widths = [cfg.ch * m for m in cfg.ch_mult]
+        self.conv_in = nn.Conv2d(cfg.in_channels, cfg.ch, 3, padding=1)
+        self.down = nn.ModuleList()
+        width = cfg.ch
+        for i, out in enumerate(widths):
+            blocks = [ResnetBlock(width if j == 0 else out, out) for j in range(cfg.num_res_blocks)]
+            self.down.append(level(blocks, "downsample", Downsample(out) if i < len(widths) - 1 else None))
+            width = out
+        self.mid = Middle(width)
+        self.norm_out = group_norm(width)
+        self.conv_out = nn.Conv2d(width, 2 * cfg.z_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv_in(x)
+        for stage in self.down:
+            for block in stage.block:
+                h = block(h)
+            if hasattr(stage, "downsample"):
+                h = stage.downsample(h)
+        return self.conv_out(F.silu(self.norm_out(self.mid(h))))
+
+
+class Decoder(nn.Module):
+    """`[B, z, h, w]` -> `[B, 3, H, W]`. `up[i]` is the level of width index i; the deepest runs first."""
+
+    def __init__(self, cfg: AutoencoderConfig) -> None:
+        super().__init__()
+        widths = [cfg.ch * m for m in cfg.ch_mult]
+        width = widths[-1]
+        self.conv_in = nn.Conv2d(cfg.z_channels, width, 3, padding=1)
+        self.mid = Middle(width)
+        stages: list[nn.Module] = []
+        for i, out in reversed(list(enumerate(widths))):
+            blocks = [ResnetBlock(width if j == 0 else out, out) for j in range(cfg.num_res_blocks + 1)]
+            stages.insert(0, level(blocks, "upsample", Upsample(out) if i > 0 else None))
+            width = out
+        self.up = nn.ModuleList(stages)
+        self.norm_out = group_norm(width)
+        self.conv_out = nn.Conv2d(width, cfg.out_channels, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.mid(self.conv_in(z))
+        for stage in reversed(self.up):
+            for block in stage.block:
+                h = block(h)
+            if hasattr(stage, "upsample"):
+                h = stage.upsample(h)
+        return self.conv_out(F.silu(self.norm_out(h)))
+
+
+class AutoEncoder(nn.Module):
+    """Encoder and decoder with the latent convention z = scale * (mean - shift)."""
+
+    def __init__(self, cfg: AutoencoderConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.encoder = Encoder(cfg)
+        self.decoder = Decoder(cfg)
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior, each `[B, z, h, w]`, before scale and shift."""
+        mean, logvar = self.encoder(x).chunk(2, dim=1)
+        return mean, logvar.clamp(-30.0, 20.0)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """`[B, 3, H, W]` in [-1, 1] -> latents `[B, z, h, w]` of the posterior mean."""
+        return self.cfg.scale_factor * (self.moments(x)[0] - self.cfg.shift_factor)
+
+    def sample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """As `encode`, with a draw from the posterior instead of its mean."""
+        mean, logvar = self.moments(x)
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return self.cfg.scale_factor * (mean + torch.exp(0.5 * logvar) * noise - self.cfg.shift_factor)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents `[B, z, h, w]` -> picture `[B, 3, H, W]`, about [-1, 1], not clamped."""
+        return self.decoder(z / self.cfg.scale_factor + self.cfg.shift_factor)
