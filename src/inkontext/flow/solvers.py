@@ -8,6 +8,7 @@ start; what it returns replaces `z` (inpainting uses this), None keeps it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def _after(on_step: OnStep, i: int, z: Tensor, t: float, denoised: Tensor) -> Te
 @torch.no_grad()
 def euler(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
     """z <- z + (t' - t) v(z, t). First order; the solver of the reference implementations."""
-    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, t_next) in enumerate(pairwise(times)):
         v = velocity(z, t)
         z_next = z + (t_next - t) * v
         z = _after(on_step, i, z_next, t_next, data_from_velocity(z, v, t))
@@ -44,7 +45,7 @@ def heun(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep 
 
     Deterministic; the last step evaluates at t = 0, which the path allows (x0 = z there).
     """
-    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, t_next) in enumerate(pairwise(times)):
         h = t_next - t
         v = velocity(z, t)
         z_next = z + 0.5 * h * (v + velocity(z + h * v, t_next))
@@ -55,7 +56,7 @@ def heun(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep 
 @torch.no_grad()
 def midpoint(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: OnStep = _keep) -> Tensor:
     """Velocity at the middle of an Euler half-step. Second order, two evaluations a step."""
-    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, t_next) in enumerate(pairwise(times)):
         h = t_next - t
         v = velocity(z, t)
         z_next = z + h * velocity(z + 0.5 * h * v, t + 0.5 * h)
@@ -70,7 +71,7 @@ def multistep(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: On
     z' = z + h ((1 + r/2) v - (r/2) v_previous), with r = h / h_previous.
     """
     previous: tuple[float, Tensor] | None = None
-    for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, t_next) in enumerate(pairwise(times)):
         h = t_next - t
         v = velocity(z, t)
         slope = v

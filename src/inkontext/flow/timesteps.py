@@ -56,9 +56,7 @@ def resolution_mu(tokens: int, line: tuple[tuple[int, float], tuple[int, float]]
     return slope * tokens + (y0 - slope * x0)
 
 
-def schedule(
-    steps: int, tokens: int, line: tuple[tuple[int, float], tuple[int, float]] | None
-) -> list[float]:
+def schedule(steps: int, tokens: int, line: tuple[tuple[int, float], tuple[int, float]] | None) -> list[float]:
     """The `steps + 1` times from 1 (noise) to 0 (data) at which a solver evaluates.
 
     Uniform times, shifted by eq. 12 with the resolution's mu; `line=None` leaves them uniform (schnell).

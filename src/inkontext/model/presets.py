@@ -33,13 +33,9 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}"
-            )
+            raise ValueError(f"hidden_size {self.hidden_size} is not divisible by num_heads {self.num_heads}")
         if sum(self.axes_dim) != self.head_dim:
-            raise ValueError(
-                f"axes_dim {self.axes_dim} sums to {sum(self.axes_dim)}, head dim is {self.head_dim}"
-            )
+            raise ValueError(f"axes_dim {self.axes_dim} sums to {sum(self.axes_dim)}, head dim is {self.head_dim}")
         if any(d % 2 for d in self.axes_dim):
             raise ValueError(f"axes_dim {self.axes_dim} has an odd entry; rotations act on pairs")
 

@@ -76,9 +76,7 @@ class FluxTransformer(nn.Module):
             x = block(x, vec, pe)
         return self.final_layer(x[:, txt.shape[1] :], vec)
 
-    def condition(
-        self, timesteps: Tensor, y: Tensor, guidance: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
+    def condition(self, timesteps: Tensor, y: Tensor, guidance: Tensor | None, dtype: torch.dtype) -> Tensor:
         """The vector `[B, hidden]` that modulates every block: time, guidance and pooled text, summed."""
         vec = self.time_in(scalar_embedding(timesteps).to(dtype))
         if self.guidance_in is not None:

@@ -1,0 +1,204 @@
+"""Sizes, canvases, and the recorded affine map from picture to canvas and back.
+
+The contract: by default an edit has exactly its input's pixel size, and content that was not edited comes
+back where it was. The picture is scaled onto a canvas the model knows and the rest is mirrored padding;
+`Frame` records that map, applies it, and undoes it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from PIL import Image
+
+from inkontext.errors import MaskError, OptionError
+from inkontext.safety.pictures import PictureLike, open_image, read_picture
+
+Size = tuple[int, int]
+Box = tuple[int, int, int, int]
+GRID = 16  # pixels a packed token covers
+FITS = ("pad", "crop", "stretch", "reference")
+MASK_EDITS = ("white", "black", "transparent")
+_LANCZOS = Image.Resampling.LANCZOS
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The map between a picture and its canvas; all in pixels, x before y, boxes (left, top, right, bottom).
+
+    Attributes:
+        source: size of the picture.
+        canvas: size the model works at, multiples of 16.
+        crop: the part of the picture that is shown (all of it unless `fit="crop"`).
+        box: where on the canvas that part stands; outside is padding.
+    """
+
+    source: Size
+    canvas: Size
+    crop: Box
+    box: Box
+
+    @property
+    def output(self) -> Size:
+        """Size of what `restore` returns."""
+        return self.crop[2] - self.crop[0], self.crop[3] - self.crop[1]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Canvas pixels per picture pixel, (x, y); equal up to rounding unless stretched."""
+        left, top, right, bottom = self.box
+        return (right - left) / self.output[0], (bottom - top) / self.output[1]
+
+    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the picture (continuous pixel coordinates) on the canvas."""
+        sx, sy = self.scale
+        return self.box[0] + (x - self.crop[0]) * sx, self.box[1] + (y - self.crop[1]) * sy
+
+    def to_source(self, x: float, y: float) -> tuple[float, float]:
+        """The inverse of `to_canvas`."""
+        sx, sy = self.scale
+        return self.crop[0] + (x - self.box[0]) / sx, self.crop[1] + (y - self.box[1]) / sy
+
+    def place(self, image: Image.Image, resample: Image.Resampling = _LANCZOS) -> Image.Image:
+        """The picture on its canvas, padding filled with mirrored content."""
+        left, top, right, bottom = self.box
+        shown = image if self.crop == (0, 0, *image.size) else image.crop(self.crop)
+        content = _resize(shown, (right - left, bottom - top), resample)
+        if content.size == self.canvas:
+            return content
+        pad = ((top, self.canvas[1] - bottom), (left, self.canvas[0] - right))
+        array = np.asarray(content)
+        return Image.fromarray(np.pad(array, pad + ((0, 0),) * (array.ndim - 2), mode="symmetric"))
+
+    def restore(self, canvas: Image.Image) -> Image.Image:
+        """The canvas content back at the picture's scale, size `output`."""
+        content = canvas if self.box == (0, 0, *canvas.size) else canvas.crop(self.box)
+        return _resize(content, self.output, _LANCZOS)
+
+    def as_dict(self) -> dict:
+        """The record that goes into a picture's metadata."""
+        return asdict(self)
+
+
+def _resize(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
+    return image if image.size == size else image.resize(size, resample)
+
+
+def frame_for(source: Size, canvas: Size, fit: str = "pad") -> Frame:
+    """The frame that lays a picture of size `source` on `canvas`.
+
+    `pad` shows all of it at one scale, centred; `crop` fills the canvas and cuts what stands over;
+    `stretch` and `reference` fill the canvas with all of it. A picture of the canvas's size is left alone.
+
+    Raises:
+        OptionError: an unknown `fit`.
+    """
+    (w, h), (cw, ch) = source, canvas
+    whole, full = (0, 0, w, h), (0, 0, cw, ch)
+    if fit in ("stretch", "reference"):
+        return Frame(source, canvas, whole, full)
+    if fit == "pad":
+        scale = min(cw / w, ch / h)
+        bw, bh = max(1, min(cw, round(w * scale))), max(1, min(ch, round(h * scale)))
+        left, top = (cw - bw) // 2, (ch - bh) // 2
+        return Frame(source, canvas, whole, (left, top, left + bw, top + bh))
+    if fit == "crop":
+        scale = max(cw / w, ch / h)
+        kw, kh = max(1, min(w, round(cw / scale))), max(1, min(h, round(ch / scale)))
+        left, top = (w - kw) // 2, (h - kh) // 2
+        return Frame(source, canvas, (left, top, left + kw, top + kh), full)
+    raise OptionError(f"unknown fit {fit!r}; choose one of {', '.join(FITS)}")
+
+
+def ratio_buckets(resolution: int) -> tuple[Size, ...]:
+    """Canvases of about `resolution` squared pixels with sides in steps of 16, from 1:4 to 4:1."""
+    sides = range(max(GRID, resolution // 2), 2 * resolution + 1, GRID)
+    return tuple((w, max(GRID, round(resolution**2 / w / GRID) * GRID)) for w in sides)
+
+
+def nearest_canvas(size: Size, buckets: Sequence[Size]) -> Size:
+    """The bucket whose aspect ratio is nearest on a logarithmic scale: the one with the least padding."""
+    wanted = math.log(size[0] / size[1])
+    return min(buckets, key=lambda b: (abs(math.log(b[0] / b[1]) - wanted), b))
+
+
+def reference_canvas(size: Size, buckets: Sequence[Size]) -> Size:
+    """The reference implementations' choice: smallest (|w/h difference|, width, height)."""
+    return min(buckets, key=lambda b: (abs(size[0] / size[1] - b[0] / b[1]), *b))
+
+
+def area_canvas(size: Size, area: int) -> Size:
+    """`size` rescaled to about `area` pixels at its ratio, both sides floored to 16 (reference behaviour)."""
+    ratio = size[0] / size[1]
+    width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+    return max(GRID, width // GRID * GRID), max(GRID, height // GRID * GRID)
+
+
+def native_frame(size: Size, resolution: int) -> Frame:
+    """Frame of a picture made from text alone: a canvas of its own size rounded up to 16, cut centrally.
+
+    Beyond twice the model's training area the canvas is scaled down and the result scaled up.
+    """
+    canvas = tuple(math.ceil(side / GRID) * GRID for side in size)
+    if canvas[0] * canvas[1] > 2 * resolution**2:
+        return frame_for(size, area_canvas(size, resolution**2))
+    left, top = (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
+    return Frame(size, canvas, (0, 0, *size), (left, top, left + size[0], top + size[1]))
+
+
+def parse_size(size: str | Size | None, resolution: int) -> Size | None:
+    """`"match"` or None -> None; `"1024x768"` or a tuple -> that; `"16:9"` -> that ratio at the model's area.
+
+    Raises:
+        OptionError: anything else, or a side outside 1..16384.
+    """
+    if size is None or size == "match":
+        return None
+    if isinstance(size, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([xX:])\s*(\d+(?:\.\d+)?)\s*", size)
+        if match is None or (match[2] != ":" and "." in match[1] + match[3]):
+            raise OptionError(f"size {size!r} is not understood; write 'match', WIDTHxHEIGHT or a ratio such as 16:9")
+        first, second = float(match[1]), float(match[3])
+        if match[2] == ":":
+            if not (first and second and 0.1 <= first / second <= 10):
+                raise OptionError(f"ratio {size!r} is too extreme; stay between 1:10 and 10:1")
+            return area_canvas((first, second), resolution**2)  # type: ignore[arg-type]
+        size = (int(first), int(second))
+    if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in size):
+        raise OptionError(f"size {size!r} must be two whole numbers of pixels between 1 and 16384")
+    return size[0], size[1]
+
+
+def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Image:
+    """A mask as mode L, 255 = may change, 0 = must stay, whatever its own convention.
+
+    Args:
+        mask: the mask picture.
+        size: (width, height) of the picture it belongs to.
+        edits: which part of the mask is to be edited: `white` (diffusers), `black`, or `transparent` (OpenAI).
+
+    Raises:
+        MaskError: another size than the picture, no alpha where `transparent` needs it, or nothing to edit.
+    """
+    if edits not in MASK_EDITS:
+        raise OptionError(f"unknown mask convention {edits!r}; choose one of {', '.join(MASK_EDITS)}")
+    image = open_image(mask)
+    if edits == "transparent":
+        if "A" not in image.getbands() and "transparency" not in image.info:
+            raise MaskError("the mask has no transparency; save it as RGBA, or say that white or black is edited")
+        grey = read_picture(mask).alpha or Image.new("L", image.size, 255)
+    else:
+        grey = read_picture(mask).rgb.convert("L")
+    if edits != "white":
+        grey = Image.fromarray(255 - np.asarray(grey))
+    if grey.size != size:
+        raise MaskError(
+            f"the mask is {grey.width}x{grey.height} but the picture is {size[0]}x{size[1]}; make them the same size"
+        )
+    if grey.getextrema()[1] == 0:  # type: ignore[operator]
+        raise MaskError(f"the mask leaves nothing to edit; its {edits} part is empty")
+    return grey

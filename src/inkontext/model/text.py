@@ -1,0 +1,69 @@
+"""The two text towers behind one small interface: T5 for the sequence, CLIP for the pooled vector.
+
+As in the reference there is no attention mask anywhere: padding takes part, in T5 and in the transformer,
+so the padded length belongs to the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from inkontext.errors import PromptError
+
+
+class TextEncoding(NamedTuple):
+    """`txt [1, L, context_in_dim]` and `vec [1, vec_in_dim]` of one prompt."""
+
+    txt: Tensor
+    vec: Tensor
+
+
+class TextTowers:
+    """T5 and CLIP text models with their tokenizers.
+
+    Args:
+        t5, clip: transformers' `T5EncoderModel` and `CLIPTextModel`.
+        t5_tokenizer, clip_tokenizer: their tokenizers.
+        length: tokens T5 input is padded to (512 for FLUX.1 [dev], 256 for [schnell]).
+    """
+
+    def __init__(self, t5: nn.Module, clip: nn.Module, t5_tokenizer: Any, clip_tokenizer: Any, length: int) -> None:
+        self.t5, self.clip = t5.eval(), clip.eval()
+        self.t5_tokenizer, self.clip_tokenizer = t5_tokenizer, clip_tokenizer
+        self.length = length
+
+    def check(self, prompt: str) -> None:
+        """Raises PromptError when the sequence tower would have to cut the prompt.
+
+        The pooled tower reads only its first 77 tokens; that is by design and loses nothing.
+        """
+        count = len(self.t5_tokenizer(prompt).input_ids)
+        if count > self.length:
+            raise PromptError(
+                f"the prompt has {count} tokens and this model reads {self.length}; "
+                f"shorten it by about {100 * (count - self.length) // count + 1} %"
+            )
+
+    @torch.no_grad()
+    def encode(self, prompt: str) -> TextEncoding:
+        """The encoding of one prompt; "" is the encoding of padding, not zeros.
+
+        Raises:
+            PromptError: more tokens than the model reads.
+        """
+        self.check(prompt)
+        t5_ids = self._ids(self.t5_tokenizer, prompt, self.length)
+        # CLIP-L reads 77 tokens; its tokenizer knows, and tokenizers of other towers carry their own limit.
+        clip_ids = self._ids(self.clip_tokenizer, prompt, self.clip.config.max_position_embeddings)
+        device = next(self.t5.parameters()).device
+        txt = self.t5(input_ids=t5_ids.to(device), attention_mask=None).last_hidden_state
+        vec = self.clip(input_ids=clip_ids.to(device), attention_mask=None).pooler_output
+        return TextEncoding(txt, vec)
+
+    @staticmethod
+    def _ids(tokenizer: Any, prompt: str, length: int) -> Tensor:
+        padded = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        return padded.input_ids

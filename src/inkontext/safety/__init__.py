@@ -1,0 +1,1 @@
+"""What comes in is not trusted, what goes out says where it came from."""

@@ -1,0 +1,87 @@
+"""The models that come with the package, and the maker of models with random weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from inkontext import __version__
+from inkontext.errors import StorageError
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.presets import PRESETS, CLIPConfig, T5Config
+from inkontext.model.text import TextTowers
+from inkontext.model.transformer import FluxTransformer
+from inkontext.weights.card import Card
+from inkontext.weights.folder import save_folder
+
+SHIPPED = Path(str(files("inkontext"))) / "models"
+
+
+def cache_folder() -> Path:
+    """Where generated files are kept: `INKONTEXT_CACHE`, else `~/.cache/inkontext`."""
+    return Path(os.environ.get("INKONTEXT_CACHE") or Path.home() / ".cache/inkontext").expanduser()
+
+
+def embedded(name: str) -> Path:
+    """Folder of an embedded model; made with random weights in the cache where no trained one is shipped."""
+    shipped = SHIPPED / name
+    if (shipped / "model_index.json").exists():
+        return shipped
+    folder = cache_folder() / f"{name}-untrained-{__version__}"
+    if not (folder / "model_index.json").exists():
+        _make_in_place(folder, name)
+    return folder
+
+
+def _make_in_place(folder: Path, name: str) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
+            made = make_untrained(Path(temporary) / name, name)
+            if folder.exists():
+                shutil.rmtree(folder)
+            made.replace(folder)
+    except OSError as error:
+        raise StorageError(f"cannot write '{folder}' ({error.strerror}); set INKONTEXT_CACHE elsewhere") from error
+
+
+def make_untrained(folder: Path, preset: str, seed: int = 0) -> Path:
+    """Write a complete model of a preset's shapes with random weights, as a diffusers-layout folder."""
+    spec = PRESETS[preset]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        transformer, autoencoder = FluxTransformer(spec.transformer), AutoEncoder(spec.autoencoder)
+        towers = random_towers(spec.t5, spec.clip, spec.sampling.text_length)
+    card = Card(spec.name, spec.transformer, spec.autoencoder, spec.sampling, trained=False)
+    save_folder(folder, card, transformer, autoencoder, towers)
+    return folder
+
+
+def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
+    """Towers of these shapes with random weights, and tokenizers that read bytes."""
+    import transformers
+
+    sequence = transformers.T5EncoderModel(
+        transformers.T5Config(**vars(t5), feed_forward_proj="gated-gelu", tie_word_embeddings=False, dropout_rate=0.0)
+    )
+    ends = {"bos_token_id": clip.vocab_size - 2, "eos_token_id": clip.vocab_size - 1}
+    pooled = transformers.CLIPTextModel(
+        transformers.CLIPTextConfig(**vars(clip), projection_dim=clip.hidden_size, **ends)
+    )
+    return TextTowers(sequence, pooled, transformers.ByT5Tokenizer(extra_ids=0), byte_clip_tokenizer(), length)
+
+
+def byte_clip_tokenizer():
+    """A CLIP tokenizer without merges: 256 bytes, 256 word-final bytes, start and end (514 pieces)."""
+    from transformers import CLIPTokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())
+    pieces = [*letters, *(c + "</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)

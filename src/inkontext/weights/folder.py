@@ -1,0 +1,69 @@
+"""Write a model as a diffusers-layout folder that diffusers' own `FluxKontextPipeline` also loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from inkontext.model.text import TextTowers
+from inkontext.weights.architecture import autoencoder_json, transformer_json
+from inkontext.weights.autoencoder_map import autoencoder_map
+from inkontext.weights.card import CARD, Card, scheduler_json
+from inkontext.weights.mapping import Entry
+from inkontext.weights.tensors import atomic_path, write_sharded
+from inkontext.weights.transformer_map import transformer_map
+
+STEM = "diffusion_pytorch_model"
+
+
+def write_json(path: Path, body: dict[str, Any]) -> None:
+    """Write a JSON file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(body, indent=2) + "\n")
+
+
+def write_configs(folder: Path, card: Card, towers: dict[str, str]) -> None:
+    """Every JSON file of the folder but those of the text towers.
+
+    Args:
+        towers: class names of `text_encoder`, `text_encoder_2`, `tokenizer`, `tokenizer_2`.
+    """
+    index = {"_class_name": "FluxKontextPipeline", "_diffusers_version": "0.42.1"}
+    index |= {part: ["transformers", name] for part, name in towers.items()}  # type: ignore[dict-item]
+    index |= {
+        "transformer": ["diffusers", "FluxTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+    }  # type: ignore[dict-item]
+    write_json(folder / "transformer/config.json", transformer_json(card.transformer))
+    write_json(folder / "vae/config.json", autoencoder_json(card.autoencoder))
+    write_json(folder / "scheduler/scheduler_config.json", scheduler_json(card.sampling))
+    card.save(folder / CARD)
+    write_json(folder / "model_index.json", index)
+
+
+def save_folder(folder: Path, card: Card, transformer: nn.Module, autoencoder: nn.Module, towers: TextTowers) -> None:
+    """Write a whole model, in the dtypes its modules have; model_index.json comes last."""
+    _save_network(folder / "transformer", transformer, transformer_map(card.transformer))
+    _save_network(folder / "vae", autoencoder, autoencoder_map(card.autoencoder))
+    parts = {
+        "text_encoder": towers.clip,
+        "text_encoder_2": towers.t5,
+        "tokenizer": towers.clip_tokenizer,
+        "tokenizer_2": towers.t5_tokenizer,
+    }
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)  # type: ignore[operator]
+    write_configs(folder, card, {name: type(part).__name__ for name, part in parts.items()})
+
+
+def _save_network(folder: Path, module: nn.Module, entries: list[Entry]) -> None:
+    state = module.state_dict()
+    tensors: dict[str, Tensor] = {}
+    for entry in entries:
+        tensors |= dict(zip(entry.parts, entry.to_diffusers(state[entry.bfl]), strict=True))
+    specs = {name: (t.dtype, tuple(t.shape)) for name, t in tensors.items()}
+    write_sharded(folder, STEM, specs, tensors.__getitem__)

@@ -1,0 +1,154 @@
+"""Fill networks from files, one tensor at a time, each straight to its device and dtype.
+
+Host memory never holds more than one tensor beside what the networks themselves keep there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from inkontext.errors import ModelNotFoundError, NonFiniteError
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.presets import AutoencoderConfig, Sampling, TransformerConfig
+from inkontext.model.text import TextTowers
+from inkontext.model.transformer import FluxTransformer
+from inkontext.weights.architecture import infer_autoencoder, infer_transformer
+from inkontext.weights.autoencoder_map import autoencoder_map
+from inkontext.weights.card import sampling_for
+from inkontext.weights.component import Component, KeyReport, find_component, key_report
+from inkontext.weights.mapping import Entry
+from inkontext.weights.source import TEXT_PARTS, Source
+from inkontext.weights.tensors import TensorFiles
+from inkontext.weights.transformer_map import transformer_map
+
+Placement = Callable[[str, torch.dtype], tuple[torch.device, torch.dtype]]
+
+
+def place_all(device: torch.device | str, dtype: torch.dtype) -> Placement:
+    """Every tensor on one device in one dtype."""
+    return lambda name, stored: (torch.device(device), dtype)
+
+
+def transformer_of(source: Source) -> tuple[Component, TransformerConfig]:
+    """The transformer's tensors and configuration, from the card, the config file, or the shapes alone."""
+    component = find_component(TensorFiles(source.transformer), "transformer")
+    axes = source.configs.get("transformer", {}).get("axes_dims_rope")
+    cfg = infer_transformer(component, source.card.transformer.axes_dim if source.card else axes)
+    return component, replace(cfg, theta=source.card.transformer.theta) if source.card else cfg
+
+
+def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
+    """The autoencoder's tensors and configuration. Raises ModelNotFoundError where there is none."""
+    files = TensorFiles(source.autoencoder or source.transformer)
+    if not source.autoencoder and not any("decoder.conv_in.weight" in name for name in files):
+        raise ModelNotFoundError(
+            f"'{source.folder}' has no autoencoder; put ae.safetensors beside the model or name one with --autoencoder"
+        )
+    component = find_component(files, "autoencoder")
+    if source.card:
+        known = source.card.autoencoder
+        return component, infer_autoencoder(component, known.scale_factor, known.shift_factor)
+    config = source.configs.get("vae", {})
+    scale, shift = config.get("scaling_factor"), config.get("shift_factor")
+    return component, infer_autoencoder(component, *(() if scale is None else (scale, shift or 0.0)))
+
+
+def sampling_of(source: Source, cfg: TransformerConfig) -> Sampling:
+    """How the model wants to be sampled."""
+    if source.card:
+        return source.card.sampling
+    return sampling_for(source.name, cfg, source.configs.get("scheduler"))
+
+
+def load_transformer(component: Component, cfg: TransformerConfig, place: Placement) -> FluxTransformer:
+    """Raises WeightsError for tensors that do not fit, NonFiniteError for NaN or infinity in them."""
+    with torch.device("meta"):
+        module = FluxTransformer(cfg)
+    fill(module, component, transformer_map(cfg), place)
+    return module.eval()
+
+
+def load_autoencoder(component: Component, cfg: AutoencoderConfig, place: Placement) -> AutoEncoder:
+    """As `load_transformer`, for the autoencoder."""
+    with torch.device("meta"):
+        module = AutoEncoder(cfg)
+    fill(module, component, autoencoder_map(cfg), place)
+    return module.eval()
+
+
+def fill(module: nn.Module, component: Component, entries: Sequence[Entry], place: Placement) -> KeyReport:
+    """Replace every parameter of a module on the meta device by the file's tensor, streaming."""
+    report = key_report(component, entries, {name: p.shape for name, p in module.named_parameters()})
+    report.raise_unless_fits()
+    for entry in entries:
+        tensor = component.read(entry)
+        device, dtype = place(entry.bfl, tensor.dtype)
+        # A copy even when nothing changes: the file's mapping must not outlive this loop.
+        tensor = tensor.to(device, dtype, copy=True)
+        if not torch.isfinite(tensor.float() if dtype.itemsize == 1 else tensor).all():
+            raise NonFiniteError(f"tensor {entry.bfl} in '{component.files.paths[0]}' has NaN or infinity in it; "
+                                 "the file is damaged or was cast badly, get it again")  # fmt: skip
+        owner, _, leaf = entry.bfl.rpartition(".")
+        setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
+    return report
+
+
+def load_towers(folder: Path, length: int, device: torch.device | str, dtype: torch.dtype) -> TextTowers:
+    """The text towers and tokenizers of a diffusers-layout folder, through transformers.
+
+    Raises:
+        ModelNotFoundError: one of the four parts is missing or unreadable.
+        WeightsError: tensors missing, unused or of another shape.
+    """
+    from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
+
+    missing = [part for part in TEXT_PARTS if not (folder / part).is_dir()]
+    if missing:
+        raise ModelNotFoundError(
+            f"'{folder}' lacks {', '.join(missing)}; point --text at a folder that has "
+            "text_encoder (CLIP-L), text_encoder_2 (T5-XXL) and their tokenizers"
+        )
+    t5 = _tower(T5EncoderModel, folder / "text_encoder_2", device, dtype)
+    clip = _tower(CLIPTextModel, folder / "text_encoder", device, dtype)
+    tokenizers = []
+    for kind, part in ((AutoTokenizer, "tokenizer_2"), (CLIPTokenizer, "tokenizer")):
+        try:
+            tokenizers.append(kind.from_pretrained(folder / part, local_files_only=True))
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelNotFoundError(f"'{folder / part}' holds no usable tokenizer ({reason}); restore it") from error
+    return TextTowers(t5, clip, *tokenizers, length=length)
+
+
+def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
+    from transformers.utils import logging
+
+    showed_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        module, info = kind.from_pretrained(  # type: ignore[attr-defined]
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelNotFoundError(f"'{folder}' holds no usable text encoder ({reason}); restore its files") from error
+    finally:
+        if showed_bars:
+            logging.enable_progress_bar()
+    report = KeyReport(
+        f"'{folder}'",
+        len(module.state_dict()) - len(info["missing_keys"]),
+        sorted(info["missing_keys"]),
+        sorted(info["unexpected_keys"]),
+        [str(key) for key in sorted(info["mismatched_keys"])],
+    )
+    report.raise_unless_fits()
+    for name, parameter in module.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise NonFiniteError(f"tensor {name} in '{folder}' has NaN or infinity in it; get the file again")
+    return module.to(device).eval()
