@@ -143,7 +143,7 @@ def native_frame(size: Size, resolution: int) -> Frame:
 
     Beyond twice the model's training area the canvas is scaled down and the result scaled up.
     """
-    canvas = tuple(math.ceil(side / GRID) * GRID for side in size)
+    canvas = (math.ceil(size[0] / GRID) * GRID, math.ceil(size[1] / GRID) * GRID)
     if canvas[0] * canvas[1] > 2 * resolution**2:
         return frame_for(size, area_canvas(size, resolution**2))
     left, top = (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
@@ -202,3 +202,15 @@ def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Imag
     if grey.getextrema()[1] == 0:  # type: ignore[operator]
         raise MaskError(f"the mask leaves nothing to edit; its {edits} part is empty")
     return grey
+
+
+def stitch(images: Sequence[Image.Image]) -> Image.Image:
+    """RGB pictures side by side, left to right, at the height of the first."""
+    height = images[0].height
+    scaled = [_resize(im, (max(1, round(im.width * height / im.height)), height), _LANCZOS) for im in images]
+    canvas = Image.new("RGB", (sum(im.width for im in scaled), height))
+    left = 0
+    for im in scaled:
+        canvas.paste(im, (left, 0))
+        left += im.width
+    return canvas

@@ -76,13 +76,41 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-def level(blocks: list[ResnetBlock], name: str, resample: nn.Module | None) -> nn.Module:
-    """A resolution level with the checkpoint's names: `block`, and `downsample` or `upsample` unless last."""
-    module = nn.Module()
-    module.block = nn.ModuleList(blocks)
-    if resample is not None:
-        setattr(module, name, resample)
-    return module
+class Level(nn.Module):
+    """Residual blocks at one resolution."""
+
+    def __init__(self, width: int, out: int, count: int) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(ResnetBlock(width if j == 0 else out, out) for j in range(count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.block:
+            x = block(x)
+        return x
+
+
+class DownLevel(Level):
+    """Residual blocks, then half the resolution unless it is the last level."""
+
+    def __init__(self, width: int, out: int, count: int, last: bool) -> None:
+        super().__init__(width, out, count)
+        self.downsample = None if last else Downsample(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        return x if self.downsample is None else self.downsample(x)
+
+
+class UpLevel(Level):
+    """Residual blocks, then twice the resolution unless it is the last level."""
+
+    def __init__(self, width: int, out: int, count: int, last: bool) -> None:
+        super().__init__(width, out, count)
+        self.upsample = None if last else Upsample(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        return x if self.upsample is None else self.upsample(x)
 
 
 class Middle(nn.Module):
@@ -108,8 +136,7 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList()
         width = cfg.ch
         for i, out in enumerate(widths):
-            blocks = [ResnetBlock(width if j == 0 else out, out) for j in range(cfg.num_res_blocks)]
-            self.down.append(level(blocks, "downsample", Downsample(out) if i < len(widths) - 1 else None))
+            self.down.append(DownLevel(width, out, cfg.num_res_blocks, last=i == len(widths) - 1))
             width = out
         self.mid = Middle(width)
         self.norm_out = group_norm(width)
@@ -117,11 +144,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv_in(x)
-        for stage in self.down:
-            for block in stage.block:
-                h = block(h)
-            if hasattr(stage, "downsample"):
-                h = stage.downsample(h)
+        for level in self.down:
+            h = level(h)
         return self.conv_out(F.silu(self.norm_out(self.mid(h))))
 
 
@@ -134,22 +158,18 @@ class Decoder(nn.Module):
         width = widths[-1]
         self.conv_in = nn.Conv2d(cfg.z_channels, width, 3, padding=1)
         self.mid = Middle(width)
-        stages: list[nn.Module] = []
+        levels: list[UpLevel] = []
         for i, out in reversed(list(enumerate(widths))):
-            blocks = [ResnetBlock(width if j == 0 else out, out) for j in range(cfg.num_res_blocks + 1)]
-            stages.insert(0, level(blocks, "upsample", Upsample(out) if i > 0 else None))
+            levels.insert(0, UpLevel(width, out, cfg.num_res_blocks + 1, last=i == 0))
             width = out
-        self.up = nn.ModuleList(stages)
+        self.up = nn.ModuleList(levels)
         self.norm_out = group_norm(width)
         self.conv_out = nn.Conv2d(width, cfg.out_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.mid(self.conv_in(z))
-        for stage in reversed(self.up):
-            for block in stage.block:
-                h = block(h)
-            if hasattr(stage, "upsample"):
-                h = stage.upsample(h)
+        for level in reversed(self.up):
+            h = level(h)
         return self.conv_out(F.silu(self.norm_out(h)))
 
 

@@ -34,6 +34,7 @@ class TextTowers:
         self.t5, self.clip = t5.eval(), clip.eval()
         self.t5_tokenizer, self.clip_tokenizer = t5_tokenizer, clip_tokenizer
         self.length = length
+        self.clip_length: int = clip.config.max_position_embeddings  # type: ignore[assignment, union-attr]
 
     def check(self, prompt: str) -> None:
         """Raises PromptError when the sequence tower would have to cut the prompt.
@@ -56,8 +57,7 @@ class TextTowers:
         """
         self.check(prompt)
         t5_ids = self._ids(self.t5_tokenizer, prompt, self.length)
-        # CLIP-L reads 77 tokens; its tokenizer knows, and tokenizers of other towers carry their own limit.
-        clip_ids = self._ids(self.clip_tokenizer, prompt, self.clip.config.max_position_embeddings)
+        clip_ids = self._ids(self.clip_tokenizer, prompt, self.clip_length)
         device = next(self.t5.parameters()).device
         txt = self.t5(input_ids=t5_ids.to(device), attention_mask=None).last_hidden_state
         vec = self.clip(input_ids=clip_ids.to(device), attention_mask=None).pooler_output

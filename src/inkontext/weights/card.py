@@ -14,7 +14,7 @@ from typing import Any
 
 from inkontext.errors import WeightsError
 from inkontext.model.presets import PRESETS, AutoencoderConfig, Preset, Sampling, TransformerConfig
-from inkontext.weights.tensors import atomic_path
+from inkontext.storage import write_json
 
 CARD = "inkontext.json"
 FORMAT = 1
@@ -37,8 +37,7 @@ class Card:
     notes: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps({"format": FORMAT} | asdict(self), indent=2) + "\n")
+        write_json(path, {"format": FORMAT} | asdict(self))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Component:
         named = [n.removeprefix(self.prefix) for n in own] + strangers
         return [n for n in named if not n.endswith(_SIDE) and n != "scaled_fp8"]
 
+    def count(self) -> int:
+        """Numbers in all its tensors."""
+        return sum(self.files[self.prefix + name].count for name in self.names() if self.get(name))
+
     def sources(self, entry: Entry) -> tuple[str, ...]:
         """The names, in this file's naming, that an entry of the map is read from."""
         return (entry.bfl,) if self.naming == "bfl" else entry.parts

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -66,13 +68,11 @@ def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
     """Towers of these shapes with random weights, and tokenizers that read bytes."""
     import transformers
 
-    sequence = transformers.T5EncoderModel(
-        transformers.T5Config(**vars(t5), feed_forward_proj="gated-gelu", tie_word_embeddings=False, dropout_rate=0.0)
-    )
+    t5_shape: dict[str, Any] = asdict(t5) | {"tie_word_embeddings": False, "dropout_rate": 0.0}
     ends = {"bos_token_id": clip.vocab_size - 2, "eos_token_id": clip.vocab_size - 1}
-    pooled = transformers.CLIPTextModel(
-        transformers.CLIPTextConfig(**vars(clip), projection_dim=clip.hidden_size, **ends)
-    )
+    clip_shape: dict[str, Any] = asdict(clip) | {"projection_dim": clip.hidden_size} | ends
+    sequence = transformers.T5EncoderModel(transformers.T5Config(**t5_shape, feed_forward_proj="gated-gelu"))
+    pooled = transformers.CLIPTextModel(transformers.CLIPTextConfig(**clip_shape))
     return TextTowers(sequence, pooled, transformers.ByT5Tokenizer(extra_ids=0), byte_clip_tokenizer(), length)
 
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from inkontext.model.text import TextTowers
+from inkontext.storage import write_json
 from inkontext.weights.architecture import autoencoder_json, transformer_json
 from inkontext.weights.autoencoder_map import autoencoder_map
 from inkontext.weights.card import CARD, Card, scheduler_json
 from inkontext.weights.mapping import Entry
-from inkontext.weights.tensors import atomic_path, write_sharded
+from inkontext.weights.tensors import write_sharded
 from inkontext.weights.transformer_map import transformer_map
 
 STEM = "diffusion_pytorch_model"
-
-
-def write_json(path: Path, body: dict[str, Any]) -> None:
-    """Write a JSON file atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(body, indent=2) + "\n")
 
 
 def write_configs(folder: Path, card: Card, towers: dict[str, str]) -> None:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from inkontext.errors import StorageError, WeightsError
+from inkontext.errors import WeightsError
+from inkontext.storage import atomic_path, write_json
 
 DTYPES: dict[str, torch.dtype] = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -117,34 +115,6 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-@contextmanager
-def atomic_path(path: Path):
-    """Give a temporary name beside `path` to write to; rename it into place only when all went well.
-
-    Raises:
-        StorageError: the disk refuses.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise StorageError(f"cannot write '{path}' ({error.strerror}); choose another place") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write '{path}' ({error.strerror or error}); free some space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 Specs = Mapping[str, tuple[torch.dtype, Sequence[int]]]
 
 
@@ -173,7 +143,7 @@ def write_tensors(
         for name in names:
             tensor = read(name)
             assert (tensor.dtype, tuple(tensor.shape)) == (specs[name][0], tuple(specs[name][1])), name
-            file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def write_sharded(folder: Path, stem: str, specs: Specs, read: Callable[[str], Tensor]) -> None:
@@ -195,6 +165,4 @@ def write_sharded(folder: Path, stem: str, specs: Specs, read: Callable[[str], T
         file_name = f"{stem}-{i + 1:05d}-of-{len(shards):05d}.safetensors"
         write_tensors(folder / file_name, shard, read, {"format": "pt"})
         index |= dict.fromkeys(shard, file_name)
-    with atomic_path(folder / f"{stem}.safetensors.index.json") as temporary:
-        body = {"metadata": {"total_size": total}, "weight_map": index}
-        temporary.write_text(json.dumps(body, indent=2))
+    write_json(folder / f"{stem}.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})

@@ -1,0 +1,336 @@
+"""Text and pictures in, pictures out: the whole of sampling as a numbered story (see `Pipeline._make`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inkontext import __version__, geometry
+from inkontext.compositing import keep_outside, latent_blend, restore_alpha
+from inkontext.errors import Cancelled, NonFiniteError, OptionError
+from inkontext.flow.path import interpolate
+from inkontext.flow.solvers import SOLVERS
+from inkontext.flow.timesteps import schedule
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.presets import Sampling
+from inkontext.model.text import TextEncoding, TextTowers
+from inkontext.model.transformer import FluxTransformer
+from inkontext.numerics import Numerics, numerics_for
+from inkontext.request import Context, Request, edit_requests, generate_requests, read_options
+from inkontext.result import Callback, Progress, Result
+from inkontext.runtime import plan
+from inkontext.runtime.device import choose_device, choose_dtype
+from inkontext.runtime.guard import first_nonfinite
+from inkontext.safety.pictures import PictureLike
+from inkontext.sequence import Grid, pack, unpack
+from inkontext.velocity import Velocity
+from inkontext.weights import load
+from inkontext.weights.source import TEXT_PARTS, model_from_environment, resolve
+from inkontext.weights.tensors import fingerprint
+
+
+@dataclass
+class _Memo:
+    """What the pictures of one call share: encoded prompts and encoded contexts."""
+
+    text: dict[str, TextEncoding] = field(default_factory=dict)
+    context: dict[tuple, Tensor] = field(default_factory=dict)
+
+
+class Pipeline:
+    """An in-context image model ready to edit and generate.
+
+    Attributes:
+        folder: where the model's files are.
+        text_length: tokens of text the model reads.
+        resolution: side of the square picture it was made for, pixels.
+        sampling: its defaults.
+    """
+
+    def __init__(
+        self, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers, sampling: Sampling,
+        folder: Path, model: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self.transformer, self.autoencoder, self.towers = transformer, autoencoder, towers
+        self.sampling, self.folder, self.model = sampling, folder, model
+        parameter = next(transformer.parameters())
+        self.device, self.dtype = parameter.device, parameter.dtype
+
+    @property
+    def text_length(self) -> int:
+        return self.towers.length
+
+    @property
+    def resolution(self) -> int:
+        return self.sampling.resolution
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        *,
+        autoencoder: str | Path | None = None,
+        text: str | Path | None = None,
+    ) -> Pipeline:
+        """Load a model: `tiny`, a diffusers folder, BFL's files, or a hub id.
+
+        Args:
+            name_or_path: the model; `INKONTEXT_MODEL` or `tiny` if None.
+            device: CUDA or MPS where there is one, else the CPU.
+            dtype: of transformer and text towers (`float32`, `bfloat16`, `float16`); by default bfloat16, and
+                float32 for a model below a billion parameters on a CPU. The autoencoder is kept in float32.
+            autoencoder: file or folder of another autoencoder than the model's own.
+            text: folder of the text towers, for single-file models.
+
+        Raises:
+            InKontextError: with one sentence that says what to do.
+        """
+        source = resolve(
+            name_or_path or model_from_environment(),
+            Path(autoencoder) if autoencoder else None, Path(text) if text else None,
+        )  # fmt: skip
+        transformer_files, cfg = load.transformer_of(source)
+        autoencoder_files, autoencoder_cfg = load.autoencoder_of(source)
+        if cfg.in_channels != 4 * autoencoder_cfg.z_channels:
+            raise OptionError(
+                f"'{source.name}' takes {cfg.in_channels} channels a token where {4 * autoencoder_cfg.z_channels} are "
+                "latents (a Fill or control model, or another model's autoencoder); use a Kontext or base model"
+            )
+        sampling = load.sampling_of(source, cfg)
+        size = plan.ModelSize(
+            transformer_files.count(), autoencoder_files.count(), plan.count_parameters(source.text, TEXT_PARTS),
+            cfg, autoencoder_cfg, sampling.text_length,
+        )  # fmt: skip
+        target = choose_device(device)
+        kind = choose_dtype(dtype, target, size.transformer)
+        plan.check(size, target, kind, sampling.resolution)
+        towers = load.load_towers(source.text, sampling.text_length, target, kind)
+        return cls(
+            load.load_transformer(transformer_files, cfg, load.place_all(target, kind)),
+            load.load_autoencoder(autoencoder_files, autoencoder_cfg, load.place_all(target, torch.float32)),
+            towers,
+            sampling,
+            source.folder,
+            {
+                "name": source.card.name if source.card else source.name,
+                "fingerprint": fingerprint(source.transformer),
+                "trained": source.card.trained if source.card else True,
+            },
+        )
+
+    def edit(
+        self,
+        image: PictureLike | Sequence[PictureLike],
+        prompt: str | Sequence[str],
+        *,
+        references: Sequence[PictureLike] = (),
+        mask: PictureLike | None = None,
+        seed: int | Sequence[int] = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        negative: str | None = None,
+        true_cfg: float | None = None,
+        size: str | geometry.Size | None = "match",
+        fit: str | None = None,
+        count: int = 1,
+        reference_numerics: str | None = None,
+        callback: Callback | None = None,
+        scheme: str | None = None,
+        solver: str = "euler",
+        mask_edits: str = "white",
+        mask_mode: str = "exact",
+        strength: float = 1.0,
+    ) -> Result:
+        """Change a picture as the prompt says; what it does not mention stays.
+
+        Args:
+            image: path, PIL image or uint8 `[H, W, 3]`; or a list of them, of any sizes.
+            prompt: the instruction; or one for each picture.
+            references: further pictures the prompt may speak of.
+            mask: what may change; every byte outside is kept. `mask_edits` says which part of it is edited:
+                `white`, `black` or `transparent`.
+            seed: of the noise; `count` pictures use consecutive seeds. A list gives each picture its own.
+            steps, guidance: the model's own where None.
+            negative, true_cfg: classifier-free guidance with two passes a step, where true_cfg is above 1.
+            size: `match` (the input's), `WIDTHxHEIGHT`, (width, height), or a ratio such as `16:9`.
+            fit: how the picture meets the model's canvas: `pad` (default), `crop`, `stretch`, or `reference`,
+                which stretches as the reference implementations do and returns the canvas.
+            reference_numerics: `bfl` or `diffusers` rounding instead of ours.
+            callback: called with a `Progress` after every step; returning False cancels.
+            scheme: positions of several references (`index`, `offset`, `far`, `stitch`); the model's own if None.
+            solver: `euler`, `heun`, `midpoint` or `multistep`.
+            mask_mode: `exact`, or `reference` for the reference's latent blend without putting bytes back.
+            strength: with a mask, below 1 starts from the picture partly noised.
+
+        Raises:
+            InKontextError: a subclass for each mistake; Cancelled if the callback said so.
+        """
+        options = read_options(
+            self.sampling, self.transformer.cfg.guidance_embed, steps=steps, guidance=guidance, negative=negative,
+            true_cfg=true_cfg, solver=solver, scheme=scheme, fit=fit, reference_numerics=reference_numerics,
+        )  # fmt: skip
+        requests = edit_requests(
+            self.sampling, options, image, prompt, references, mask, mask_edits, mask_mode, strength, seed, size, count
+        )
+        return self._run(requests, callback)
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        size: str | geometry.Size | None = None,
+        seed: int | Sequence[int] = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        negative: str | None = None,
+        true_cfg: float | None = None,
+        count: int = 1,
+        reference_numerics: str | None = None,
+        callback: Callback | None = None,
+        solver: str = "euler",
+    ) -> Result:
+        """Make a picture from text alone; arguments as `edit`, `size` by default the model's square."""
+        options = read_options(
+            self.sampling, self.transformer.cfg.guidance_embed, steps=steps, guidance=guidance, negative=negative,
+            true_cfg=true_cfg, solver=solver, scheme=None, fit=None, reference_numerics=reference_numerics,
+        )  # fmt: skip
+        return self._run(generate_requests(self.sampling, options, prompt, seed, size, count), callback)
+
+    def _run(self, requests: list[Request], callback: Callback | None) -> Result:
+        for request in requests:
+            for prompt in (request.prompt, request.options.negative or ""):
+                self.towers.check(prompt)
+        memo = _Memo()
+        images = [self._make(r, memo, i, len(requests), callback) for i, r in enumerate(requests)]
+        return Result(images, [self._record(r) for r in requests])
+
+    @torch.no_grad()
+    def _make(self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None) -> Image.Image:
+        """One picture, alone in its own forward passes, so that its bytes never depend on its neighbours."""
+        options, numerics = request.options, numerics_for(request.options.reference_numerics)
+
+        # 1. Encode the text.
+        text = self._text(request.prompt, memo)
+        negative = None if options.negative is None else self._text(options.negative, memo)
+
+        # 2. Encode the context: clean latents of every reference, the same at all steps.
+        context = [self._encode(c, numerics, memo) for c in request.contexts]
+
+        # 3. Draw the noise the reference implementations would draw for this seed.
+        width, height = request.frame.canvas
+        grid: Grid = (height // geometry.GRID, width // geometry.GRID)
+        noise = numerics.start(pack(self._noise(request.seed, grid)))
+
+        # 4. Solve from t = 1 to 0.
+        velocity = Velocity(
+            self.transformer, numerics, text, context, grid, options.scheme, options.guidance, negative,
+            options.true_cfg or 1.0,
+        )  # fmt: skip
+        times = schedule(options.steps, grid[0] * grid[1], self.sampling.shift)
+        z = noise
+        blend = None
+        if request.mask is not None:
+            start = int(options.steps - min(options.steps * request.mask.strength, options.steps))
+            times = times[start:]
+            blend = latent_blend(request.mask, request.contexts[0].frame, context[0], noise)
+            z = interpolate(pack(context[0]).to(z.dtype), noise, times[0])
+
+        def on_step(i: int, z: Tensor, t: float, denoised: Tensor) -> Tensor:
+            z = numerics.settle(z if blend is None else blend(z, t), self.dtype)
+            if callback is not None:
+                preview = lambda: _to_image(numerics, self._decode(unpack(denoised, grid), numerics))  # noqa: E731
+                if callback(Progress(index + 1, total, i + 1, len(times) - 1, preview)) is False:
+                    raise Cancelled("cancelled; nothing was written")
+            return z
+
+        z = SOLVERS[options.solver](velocity, z, times, on_step)
+
+        # 5. Decode.
+        canvas = _to_image(numerics, self._decode(unpack(z, grid), numerics))
+
+        # 6. Restore the geometry, and whatever was not to be touched.
+        return _finish(request, request.frame.restore(canvas))
+
+    def _text(self, prompt: str, memo: _Memo) -> TextEncoding:
+        if prompt not in memo.text:
+            memo.text[prompt] = self.towers.encode(prompt)
+        return memo.text[prompt]
+
+    def _encode(self, context: Context, numerics: Numerics, memo: _Memo) -> Tensor:
+        key = (id(context.picture.rgb), context.frame)
+        if key not in memo.context:
+            pixels = np.array(context.frame.place(context.picture.rgb))
+            x = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+            with self._autocast(numerics.half_encode):
+                z = self.autoencoder.encode(x)
+            memo.context[key] = self._finite(z, "encoder", lambda: self.autoencoder.encode(x))
+        return memo.context[key].to(self.dtype)
+
+    def _decode(self, z: Tensor, numerics: Numerics) -> Tensor:
+        with self._autocast(numerics.half_decode):
+            x = self.autoencoder.decode(z.float())
+        return self._finite(x, "decoder", lambda: self.autoencoder.decode(z.float()))
+
+    def _finite(self, x: Tensor, part: str, rerun: Callable[[], Tensor]) -> Tensor:
+        if torch.isfinite(x).all():
+            return x
+        where = first_nonfinite(self.autoencoder, rerun) or part
+        raise NonFiniteError(
+            f"NaN or infinity appeared in autoencoder.{where}; check the weights with `inkontext inspect`"
+        )
+
+    def _autocast(self, half: bool) -> AbstractContextManager:
+        if half and self.dtype.itemsize == 2:
+            return torch.autocast(self.device.type, dtype=self.dtype)
+        return nullcontext()
+
+    def _noise(self, seed: int, grid: Grid) -> Tensor:
+        """`[1, 16, h, w]` from a CPU generator, unpacked and rounded to the model's dtype, as the references draw."""
+        shape = (1, self.autoencoder.cfg.z_channels, 2 * grid[0], 2 * grid[1])
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device, self.dtype)
+
+    def _record(self, request: Request) -> dict[str, Any]:
+        record = {
+            "version": __version__,
+            "task": "edit" if request.contexts else "generate",
+            "prompt": request.prompt,
+            "seed": request.seed,
+            **asdict(request.options),
+            "references": max(0, len(request.contexts) - 1),
+            "model": self.model,
+            "frame": request.frame.as_dict(),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": self.device.type,
+            "versions": {"torch": torch.__version__, "pillow": PIL.__version__},
+        }
+        if request.mask is not None:
+            record["mask"] = {"mode": request.mask.mode, "strength": request.mask.strength}
+        return record
+
+
+def _to_image(numerics: Numerics, x: Tensor) -> Image.Image:
+    return Image.fromarray(numerics.to_bytes(x[0]).permute(1, 2, 0).cpu().numpy())
+
+
+def _finish(request: Request, image: Image.Image) -> Image.Image:
+    if not request.contexts:
+        return image
+    before = request.contexts[0].picture
+    if request.mask is not None and request.mask.mode == "exact":
+        image = keep_outside(before.rgb, image, request.mask.image)
+    if request.aligned and before.alpha is not None:
+        image = restore_alpha(before, image)
+    if before.icc and image.mode in ("RGB", "RGBA"):
+        image.info["icc_profile"] = before.icc
+    return image

@@ -1,0 +1,198 @@
+"""From a caller's arguments to a list of fully decided pictures to make; every mistake is found here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from inkontext import geometry
+from inkontext.compositing import Mask
+from inkontext.errors import OptionError, PromptError
+from inkontext.flow.solvers import SOLVERS
+from inkontext.geometry import Frame, Size
+from inkontext.model.presets import Sampling
+from inkontext.numerics import numerics_for
+from inkontext.safety.pictures import Picture, PictureLike, read_picture
+from inkontext.sequence import SCHEMES
+
+MASK_MODES = ("exact", "reference")
+
+
+@dataclass(frozen=True)
+class Context:
+    """A reference picture and where it lies on its canvas."""
+
+    picture: Picture
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to sample; None where the model has no such input."""
+
+    steps: int
+    guidance: float | None
+    negative: str | None
+    true_cfg: float | None
+    solver: str
+    scheme: str
+    fit: str
+    reference_numerics: str | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture to make.
+
+    Attributes:
+        frame: map between the canvas that is sampled and the picture that is returned.
+        contexts: the edited picture first, then further references; empty for text-to-image.
+        aligned: the result shows the first context's own pixels, edited, at its size.
+    """
+
+    prompt: str
+    seed: int
+    frame: Frame
+    options: Options
+    contexts: tuple[Context, ...] = ()
+    mask: Mask | None = None
+    aligned: bool = False
+
+
+def read_options(
+    sampling: Sampling, has_guidance: bool, *, steps: int | None, guidance: float | None, negative: str | None,
+    true_cfg: float | None, solver: str, scheme: str | None, fit: str | None, reference_numerics: str | None,
+) -> Options:  # fmt: skip
+    """Fill in the model's own defaults. Raises OptionError for what it cannot do."""
+    numerics_for(reference_numerics)
+    steps = sampling.steps if steps is None else steps
+    if not 1 <= steps <= 1000:
+        raise OptionError(f"steps must be between 1 and 1000, not {steps}")
+    if guidance is not None and not has_guidance:
+        raise OptionError("this model has no guidance input; use true_cfg (--true-cfg) instead")
+    guidance = guidance if guidance is not None else (sampling.guidance or 1.0) if has_guidance else None
+    if guidance is not None and not 0 <= guidance <= 100:
+        raise OptionError(f"guidance must be between 0 and 100, not {guidance}")
+    if true_cfg is not None and not 1 <= true_cfg <= 100:
+        raise OptionError(f"true_cfg must be between 1 and 100, not {true_cfg}")
+    if negative and (true_cfg is None or true_cfg == 1):
+        raise OptionError("a negative prompt acts through true_cfg; set true_cfg (--true-cfg) above 1, such as 4")
+    for value, known, what in (
+        (solver, tuple(SOLVERS), "solver"),
+        (scheme or sampling.reference_scheme, SCHEMES, "reference scheme"),
+        (fit or "pad", geometry.FITS, "fit"),
+    ):
+        if value not in known:
+            raise OptionError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
+    true_cfg = true_cfg if true_cfg and true_cfg > 1 else None
+    return Options(
+        steps, guidance, (negative or "") if true_cfg else None, true_cfg, solver,
+        scheme or sampling.reference_scheme, fit or "pad", reference_numerics,
+    )  # fmt: skip
+
+
+def edit_requests(
+    sampling: Sampling, options: Options, image: PictureLike | Sequence[PictureLike], prompt: str | Sequence[str],
+    references: Sequence[PictureLike], mask: PictureLike | None, mask_edits: str, mask_mode: str, strength: float,
+    seed: int | Sequence[int], size: str | Size | None, count: int,
+) -> list[Request]:  # fmt: skip
+    """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
+    stretch = options.fit == "reference"
+    images: list[PictureLike] = list(image) if isinstance(image, list | tuple) else [image]  # type: ignore[list-item]
+    prompts = _prompts(prompt)
+    if not images:
+        raise OptionError("there is no picture to edit; give at least one")
+    total = max(len(images), len(prompts))
+    if len(images) not in (1, total) or len(prompts) not in (1, total):
+        raise OptionError(f"{len(images)} pictures and {len(prompts)} prompts do not pair up; give one or as many")
+    if mask is not None and total > 1:
+        raise OptionError("a mask belongs to one picture; edit the pictures one by one")
+    seeds = _seeds(seed, total, count)
+    extra = tuple(read_picture(r, reference=stretch) for r in references)
+    requests = []
+    read: dict[int, Picture] = {}  # the same object given for several prompts is decoded and encoded once
+    for i in range(total):
+        source = images[i % len(images)]
+        picture = read.setdefault(id(source), read_picture(source, reference=stretch))
+        base = _edit_request(sampling, options, picture, prompts[i % len(prompts)], extra, size)
+        if mask is not None:
+            base = _with_mask(base, mask, mask_edits, mask_mode, strength)
+        requests += [replace(base, seed=s) for s in seeds[i]]
+    if mask is None and strength != 1:
+        raise OptionError("strength acts through a mask; give one, or leave strength at 1")
+    return requests
+
+
+def generate_requests(
+    sampling: Sampling, options: Options, prompt: str | Sequence[str], seed: int | Sequence[int],
+    size: str | Size | None, count: int,
+) -> list[Request]:  # fmt: skip
+    """One request per prompt and seed, without any context in the sequence."""
+    prompts = _prompts(prompt)
+    wanted = geometry.parse_size(size, sampling.resolution) or (sampling.resolution, sampling.resolution)
+    frame = geometry.native_frame(wanted, sampling.resolution)
+    seeds = _seeds(seed, len(prompts), count)
+    return [Request(p, s, frame, options) for p, row in zip(prompts, seeds, strict=True) for s in row]
+
+
+def _edit_request(
+    sampling: Sampling, options: Options, picture: Picture, prompt: str, extra: Sequence[Picture],
+    size: str | Size | None,
+) -> Request:  # fmt: skip
+    buckets = sampling.buckets or geometry.ratio_buckets(sampling.resolution)
+    choose = geometry.reference_canvas if options.fit == "reference" else geometry.nearest_canvas
+
+    def lay(picture: Picture) -> Context:
+        return Context(picture, geometry.frame_for(picture.size, choose(picture.size, buckets), options.fit))
+
+    first = lay(picture)
+    if options.scheme == "stitch" and extra:
+        pasted = geometry.stitch([picture.rgb, *(p.rgb for p in extra)])
+        contexts = (lay(Picture(pasted)),)
+    else:
+        contexts = (first, *map(lay, extra))
+    wanted = geometry.parse_size(size, sampling.resolution)
+    if options.fit == "reference":
+        canvas = first.frame.canvas if wanted is None else geometry.area_canvas(wanted, sampling.resolution**2)
+        frame = geometry.frame_for(canvas, canvas, "reference")
+    elif wanted is None or wanted == picture.size:
+        frame = first.frame
+    else:
+        frame = geometry.frame_for(wanted, choose(wanted, buckets), "pad")
+    aligned = frame is first.frame and frame.output == picture.size
+    return Request(prompt, 0, frame, options, contexts, aligned=aligned)
+
+
+def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:
+    if mode not in MASK_MODES:
+        raise OptionError(f"unknown mask_mode {mode!r}; choose one of {', '.join(MASK_MODES)}")
+    if not 0 < strength <= 1:
+        raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
+    first = request.contexts[0]
+    if request.options.scheme == "stitch" and len(request.contexts) != 1:
+        raise OptionError("a mask and stitched references do not go together; use another reference scheme")
+    if mode == "exact" and not request.aligned:
+        raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
+    if request.frame.canvas != first.frame.canvas:
+        raise OptionError("a mask needs an output of its picture's size; leave size at 'match'")
+    return replace(request, mask=Mask(geometry.read_mask(mask, first.picture.size, edits), mode, strength))
+
+
+def _prompts(prompt: str | Sequence[str]) -> list[str]:
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
+        raise PromptError("the prompt is empty; say in a sentence what the picture should show or what to change")
+    return prompts
+
+
+def _seeds(seed: int | Sequence[int], pictures: int, count: int) -> list[list[int]]:
+    """Seeds of every picture: `count` consecutive ones from its first, so that each can be made again alone."""
+    if count < 1:
+        raise OptionError(f"count must be at least 1, not {count}")
+    first = [seed] * pictures if isinstance(seed, int) else list(seed)
+    if len(first) != pictures:
+        raise OptionError(f"{len(first)} seeds for {pictures} pictures; give one seed, or one for each")
+    for s in first:
+        if not isinstance(s, int) or not 0 <= s < 2**63 - count:
+            raise OptionError(f"seed {s!r} must be a whole number from 0 to 2^63")
+    return [[s + i for i in range(count)] for s in first]

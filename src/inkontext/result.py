@@ -1,0 +1,54 @@
+"""What a call gives back, and what it tells while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from inkontext.safety.provenance import save_picture
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a call stands, given to its callback after every step; the callback returns False to cancel.
+
+    `image` of `images` and `step` of `steps` count from 1. `preview()` decodes the present estimate of the
+    picture, on its canvas; it costs a run of the decoder.
+    """
+
+    image: int
+    images: int
+    step: int
+    steps: int
+    preview: Callable[[], Image.Image]
+
+
+Callback = Callable[[Progress], bool | None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Pictures, and a record of how each was made.
+
+    `metadata` is the first picture's record with all records under `images`.
+    """
+
+    images: list[Image.Image]
+    records: list[dict[str, Any]]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return self.records[0] | {"images": self.records}
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the pictures with their records inside; several are numbered name-1.png, name-2.png, ..."""
+        path = Path(path)
+        one = len(self.images) == 1
+        paths = [path if one else path.with_stem(f"{path.stem}-{i + 1}") for i in range(len(self.images))]
+        for target, image, record in zip(paths, self.images, self.records, strict=True):
+            save_picture(image, target, record)
+        return paths

@@ -1,0 +1,1 @@
+"""Makes a pipeline fast, small or watched, from outside; the networks stay plain."""

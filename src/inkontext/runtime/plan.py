@@ -1,0 +1,90 @@
+"""Will it fit? Memory of a model and an edit, worked out from shapes before anything is loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from inkontext.errors import MemoryPlanError
+from inkontext.model.presets import AutoencoderConfig, TransformerConfig
+from inkontext.weights.tensors import TensorFiles
+
+GIB = 2**30
+# What the interpreter, PyTorch and transformers take before any weight is loaded.
+BASE_BYTES = 600 * 2**20
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of weights and of the largest set of activations that live at one time."""
+
+    weights: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.activations
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Parameter counts of a model's parts, and the shapes that decide its activations."""
+
+    transformer: int
+    autoencoder: int
+    text: int
+    transformer_config: TransformerConfig
+    autoencoder_config: AutoencoderConfig
+    text_length: int
+
+    def need(self, dtype: torch.dtype, pixels: int, references: int = 1) -> Need:
+        """Memory of one edit at `pixels` with `references` pictures of the same size; autoencoder in float32."""
+        weights = (self.transformer + self.text) * dtype.itemsize + self.autoencoder * 4
+        tokens = pixels // 256 * (1 + references) + self.text_length
+        # A single block at its widest: input, modulated input, fused projection (3 + mlp), rotated q and k in
+        # float32 with their temporaries, and the joined input of the second projection.
+        cfg = self.transformer_config
+        widths = (2 + 3 + cfg.mlp_ratio + 1 + cfg.mlp_ratio) * dtype.itemsize + 6 * 4
+        transformer = int(tokens * cfg.hidden_size * widths)
+        # The decoder at full resolution: input, normed, convolved and their residual, in float32.
+        autoencoder = 5 * 4 * pixels * self.autoencoder_config.ch * max(self.autoencoder_config.ch_mult[:2])
+        return Need(weights, max(transformer, autoencoder))
+
+
+def available_bytes(device: torch.device) -> int:
+    """Free memory of the device, capped by `INKONTEXT_MEMORY` (GiB) where that is set."""
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = psutil.virtual_memory().available - BASE_BYTES
+    limit = os.environ.get("INKONTEXT_MEMORY")
+    return min(free, int(float(limit) * GIB)) if limit else free
+
+
+def count_parameters(folder: Path, parts: Sequence[str]) -> int:
+    """Numbers in the safetensors of some sub-folders."""
+    files = [p for part in parts for p in (folder / part).glob("*.safetensors")]
+    return sum(info.count for file in files for info in TensorFiles([file]).values())
+
+
+def check(size: ModelSize, device: torch.device, dtype: torch.dtype, resolution: int) -> None:
+    """Raises MemoryPlanError, with the plan that would fit, when an edit at the model's size does not."""
+    free = available_bytes(device)
+    need = size.need(dtype, resolution**2)
+    if need.total <= free:
+        return
+    half = size.need(torch.bfloat16, resolution**2)
+    if dtype.itemsize > 2 and half.total <= free:
+        advice = f"use --dtype bfloat16, which needs {half.total / GIB:.1f} GiB"
+    else:
+        advice = f"use a device with at least {half.total / GIB:.1f} GiB free (at bfloat16), or a smaller model"
+    raise MemoryPlanError(
+        f"this model needs {need.total / GIB:.1f} GiB on {device.type} as {str(dtype).removeprefix('torch.')} "
+        f"(weights {need.weights / GIB:.1f}, activations {need.activations / GIB:.1f}) and {free / GIB:.1f} GiB "
+        f"are free; {advice}"
+    )
