@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from inkontext.errors import MemoryPlanError
-from inkontext.model.presets import AutoencoderConfig, TransformerConfig
+from inkontext.model.presets import AutoencoderConfig, CLIPConfig, T5Config, TransformerConfig
 from inkontext.weights.tensors import TensorFiles
 
 GIB = 2**30
@@ -88,3 +88,13 @@ def check(size: ModelSize, device: torch.device, dtype: torch.dtype, resolution:
         f"(weights {need.weights / GIB:.1f}, activations {need.activations / GIB:.1f}) and {free / GIB:.1f} GiB "
         f"are free; {advice}"
     )
+
+
+def text_parameters(t5: T5Config, clip: CLIPConfig) -> int:
+    """Numbers in the two text towers of these shapes (position tables and norms included)."""
+    inner = t5.num_heads * t5.d_kv
+    layer = 4 * t5.d_model * inner + 3 * t5.d_model * t5.d_ff + 2 * t5.d_model
+    sequence = t5.vocab_size * t5.d_model + t5.num_layers * layer + 32 * t5.num_heads + t5.d_model
+    d, f = clip.hidden_size, clip.intermediate_size
+    pooled = (clip.vocab_size + clip.max_position_embeddings) * d + 2 * d
+    return sequence + pooled + clip.num_hidden_layers * (4 * (d * d + d) + 2 * d * f + f + d + 4 * d)

@@ -1,0 +1,115 @@
+"""`inkontext doctor`."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+from inkontext.cli import options as o
+
+if TYPE_CHECKING:
+    import torch
+
+GIB = 2**30
+
+
+def doctor(device: o.Device = None, json: o.Json = None) -> None:
+    """Say what this machine can do: device, memory, kernels, and which models would fit."""
+    body = _examine(device)
+    if json is not None:
+        from inkontext.storage import write_json
+
+        write_json(json, body)
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for key in ("inkontext", "python", "torch", "device", "threads", "memory_gib", "disk_gib", "attention"):
+        console.print(f"[bold]{key}[/]  {body[key]}")
+    rates = Table("dtype", "matmul GFLOP/s", title="measured rate")
+    for name, rate in body["matmul_gflops"].items():
+        rates.add_row(name, f"{rate:,.0f}")
+    fits = Table("model", "dtype", "needs GiB", "fits", title="one edit with one reference at the model's size")
+    for row in body["models"]:
+        fits.add_row(row["name"], row["dtype"], f"{row['needs_gib']:.2f}", "yes" if row["fits"] else "no")
+    console.print(rates, fits)
+
+
+def _examine(name: str | None) -> dict[str, Any]:
+    import shutil
+
+    import torch
+
+    from inkontext import __version__
+    from inkontext.runtime.device import choose_device
+    from inkontext.runtime.plan import available_bytes
+
+    device = choose_device(name)
+    free = available_bytes(device)
+    cuda = device.type == "cuda"
+    kinds = ("float32", "bfloat16", "float16") if cuda else ("float32", "bfloat16")
+    return {
+        "inkontext": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if cuda else f"{device.type} ({platform.machine()})",
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(free / GIB, 1),
+        "disk_gib": round(shutil.disk_usage(".").free / GIB, 1),
+        "attention": _attention_kernels(cuda),
+        "matmul_gflops": {kind: _matmul_rate(device, getattr(torch, kind)) for kind in kinds},
+        "models": [row for kind in kinds[:2] for row in _fits(device, kind, free)],
+    }
+
+
+def _attention_kernels(cuda: bool) -> list[str]:
+    import torch
+
+    if not cuda:
+        return ["flash (CPU)", "math"]
+    backend = torch.backends.cuda
+    enabled = {
+        "flash": backend.flash_sdp_enabled(),
+        "memory-efficient": backend.mem_efficient_sdp_enabled(),
+        "cudnn": backend.cudnn_sdp_enabled(),
+        "math": backend.math_sdp_enabled(),
+    }
+    return [kernel for kernel, on in enabled.items() if on]
+
+
+def _matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Median GFLOP/s of a square product, large enough to be bound by arithmetic."""
+    import torch
+
+    n = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        float((a @ b)[0, 0])  # reading a number waits for the device
+        seconds.append(time.perf_counter() - started)
+    return 2 * n**3 / statistics.median(seconds[2:]) / 1e9
+
+
+def _fits(device: torch.device, kind: str, free: int) -> list[dict[str, Any]]:
+    import torch
+
+    from inkontext.model.autoencoder import AutoEncoder
+    from inkontext.model.presets import PRESETS
+    from inkontext.model.transformer import FluxTransformer
+    from inkontext.runtime.plan import ModelSize, text_parameters
+
+    rows = []
+    for preset in PRESETS.values():
+        with torch.device("meta"):
+            networks = FluxTransformer(preset.transformer), AutoEncoder(preset.autoencoder)
+        transformer, autoencoder = (sum(p.numel() for p in network.parameters()) for network in networks)
+        text = text_parameters(preset.t5, preset.clip)
+        size = ModelSize(
+            transformer, autoencoder, text, preset.transformer, preset.autoencoder, preset.sampling.text_length
+        )
+        need = size.need(getattr(torch, kind), preset.sampling.resolution**2).total
+        rows.append({"name": preset.name, "dtype": kind, "needs_gib": need / GIB, "fits": need <= free})
+    return rows

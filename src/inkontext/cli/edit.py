@@ -1,0 +1,61 @@
+"""`inkontext edit IMAGE PROMPT`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inkontext.cli import options as o
+
+
+def edit(
+    image: Annotated[Path, typer.Argument(help="The picture to change.")],
+    prompt: Annotated[str, typer.Argument(help="What to change, in a sentence.")],
+    ref: Annotated[list[str] | None, typer.Option("--ref", "-r", help="A further reference picture; repeat.")] = None,
+    scheme: Annotated[str | None, typer.Option(help="References: index, offset, far or stitch.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Picture of what may change; the rest keeps its bytes.")] = None,
+    mask_edits: Annotated[str, typer.Option(help="Part of the mask to edit: white, black, transparent.")] = "white",
+    mask_mode: Annotated[str, typer.Option(help="exact, or reference for the latent blend alone.")] = "exact",
+    strength: Annotated[float, typer.Option(help="With a mask: below 1 starts from the picture.")] = 1.0,
+    size: Annotated[str, typer.Option(help="match, WIDTHxHEIGHT, or a ratio such as 16:9.")] = "match",
+    fit: Annotated[str | None, typer.Option(help="pad, crop, stretch or reference.")] = None,
+    seed: o.Seed = 0,
+    steps: o.Steps = None,
+    guidance: o.Guidance = None,
+    negative: o.Negative = None,
+    true_cfg: o.TrueCfg = None,
+    solver: o.Solver = "euler",
+    numerics: o.Numerics = None,
+    count: o.Count = 1,
+    model: o.Model = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    autoencoder: o.Autoencoder = None,
+    text: o.Text = None,
+    out: o.Out = None,
+    json: o.Json = None,
+) -> None:
+    """Change a picture as the prompt says; everything else stays where and as it was."""
+    path = o.check_outputs(out, f"{image.stem}-edited.png", json)
+    from inkontext.geometry import read_mask
+    from inkontext.safety.pictures import read_picture
+
+    # What is wrong with the pictures should not wait for the model to load.
+    picture = read_picture(image)
+    for file in ref or []:
+        read_picture(file)
+    if mask is not None:
+        read_mask(mask, picture.size, mask_edits)
+    pipeline = o.load(model, device, dtype, autoencoder, text)
+    o.run(
+        lambda callback: pipeline.edit(
+            image, prompt, references=ref or (), mask=mask, seed=seed, steps=steps, guidance=guidance,
+            negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count, reference_numerics=numerics,
+            callback=callback, scheme=scheme, solver=solver, mask_edits=mask_edits, mask_mode=mask_mode,
+            strength=strength,
+        ),
+        path,
+        json,
+    )  # fmt: skip

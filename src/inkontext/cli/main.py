@@ -1,0 +1,54 @@
+"""The command line: `inkontext VERB`. Nothing here imports PyTorch until a verb runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from inkontext import __version__
+from inkontext.cli import convert, doctor, edit, generate, inspect, models
+from inkontext.errors import InKontextError
+
+app = typer.Typer(
+    name="inkontext",
+    help="Edit and generate pictures with FLUX.1 Kontext and models of its kind.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (edit, generate, convert, inspect, models, doctor):
+    app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"inkontext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options before the verb."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every known error is one sentence on stderr and an exit code that has a meaning."""
+    try:
+        app(standalone_mode=True)
+    except InKontextError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written", 130)
+    except MemoryError:
+        _fail("out of memory; use a smaller --size, --dtype bfloat16, or fewer references", 3)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"inkontext: {message}", file=sys.stderr)
+    sys.exit(code)
