@@ -1,0 +1,185 @@
+"""What the pipeline promises: seeds, sizes, masks, callbacks, records, and no black pictures."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inkontext.errors import Cancelled, NonFiniteError, OptionError, PromptError
+from inkontext.pipeline import Pipeline
+from inkontext.result import Progress
+from inkontext.safety.provenance import read_metadata
+
+
+def pixels(images: list[Image.Image]) -> list[bytes]:
+    return [image.tobytes() for image in images]
+
+
+@pytest.fixture(scope="module")
+def other(photo: Image.Image) -> Image.Image:
+    return photo.rotate(90, expand=True).resize((50, 71))
+
+
+def test_same_seed_alone_in_a_batch_and_in_another_order(
+    pipeline: Pipeline, photo: Image.Image, other: Image.Image
+) -> None:
+    alone = [pipeline.edit(im, p, seed=s).images[0] for im, p, s in ((photo, "a", 5), (other, "b", 9))]
+    batch = pipeline.edit([photo, other], ["a", "b"], seed=[5, 9]).images
+    turned = pipeline.edit([other, photo], ["b", "a"], seed=[9, 5]).images
+    assert pixels(batch) == pixels(alone) == pixels(turned)[::-1]
+    assert [im.size for im in batch] == [photo.size, other.size]
+
+
+def test_count_uses_the_seeds_that_follow(pipeline: Pipeline, photo: Image.Image) -> None:
+    three = pipeline.edit(photo, "a", seed=7, count=3)
+    assert [r["seed"] for r in three.records] == [7, 8, 9]
+    assert pixels(three.images)[2] == pixels(pipeline.edit(photo, "a", seed=9).images)[0]
+    assert len(set(pixels(three.images))) == 3
+
+
+def test_seed_is_the_references_noise(pipeline: Pipeline) -> None:
+    noise = pipeline._noise(0, (2, 2))
+    assert noise.shape == (1, 16, 4, 4)
+    assert noise.bfloat16().flatten()[:4].tolist() == [-1.125, -1.15625, -0.25, -0.43359375]
+
+
+def test_a_call_leaves_the_global_generator_alone(pipeline: Pipeline, photo: Image.Image) -> None:
+    before = torch.get_rng_state()
+    pipeline.edit(photo, "a")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_prompt_context_guidance_references_and_solver_all_matter(
+    pipeline: Pipeline, photo: Image.Image, other: Image.Image
+) -> None:
+    calls = [
+        {}, {"prompt": "b"}, {"image": photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)}, {"guidance": 9.0},
+        {"references": [other]}, {"references": [other], "scheme": "far"}, {"references": [other], "scheme": "offset"},
+        {"references": [other], "scheme": "stitch"}, {"references": [other, other]}, {"solver": "heun"},
+        {"solver": "midpoint"}, {"solver": "multistep"}, {"true_cfg": 3.0}, {"true_cfg": 3.0, "negative": "c"},
+        {"steps": 3},
+    ]  # fmt: skip
+    made = [pipeline.edit(**({"image": photo, "prompt": "a"} | call)).images[0] for call in calls]
+    assert len(set(pixels(made))) == len(calls)
+    assert {im.size for im in made} == {photo.size}
+
+
+def test_without_a_picture_nothing_is_in_the_sequence(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    forward = pipeline.transformer.forward
+    monkeypatch.setattr(
+        pipeline.transformer, "forward", lambda **kw: lengths.append(kw["img"].shape[1]) or forward(**kw)
+    )
+    image = pipeline.generate("a", size=(48, 32), steps=2).images[0]
+    assert lengths == [6, 6]
+    assert image.size == (48, 32)
+
+
+@pytest.mark.parametrize("size", ["100x60", (33, 65), "3:2", (64, 64)])
+def test_explicit_sizes(pipeline: Pipeline, photo: Image.Image, size: str | tuple[int, int]) -> None:
+    expected = {"100x60": (100, 60), "3:2": (64, 48)}.get(size, size) if isinstance(size, str) else size
+    assert pipeline.edit(photo, "a", size=size).images[0].size == expected
+    assert pipeline.generate("a", size=size).images[0].size == expected
+
+
+def test_callback_sees_every_step_and_previews(pipeline: Pipeline, photo: Image.Image) -> None:
+    seen: list[tuple[int, int, int, int]] = []
+    previews: list[Image.Image] = []
+
+    def watch(progress: Progress) -> None:
+        seen.append((progress.image, progress.images, progress.step, progress.steps))
+        if progress.step == 3:
+            previews.append(progress.preview())
+
+    watched = pipeline.edit(photo, "a", steps=3, count=2, callback=watch)
+    assert seen == [(i, 2, s, 3) for i in (1, 2) for s in (1, 2, 3)]
+    assert previews[0].size == (80, 48)
+    assert pixels(watched.images) == pixels(pipeline.edit(photo, "a", steps=3, count=2).images)
+
+
+def test_cancel_stops_within_one_step(pipeline: Pipeline, photo: Image.Image) -> None:
+    steps: list[int] = []
+
+    def stop(progress: Progress) -> bool:
+        steps.append(progress.step)
+        return progress.step < 2
+
+    with pytest.raises(Cancelled):
+        pipeline.edit(photo, "a", steps=50, callback=stop)
+    assert steps == [1, 2]
+
+
+def test_numpy_in_and_the_same_picture_out(pipeline: Pipeline, photo: Image.Image) -> None:
+    assert pixels(pipeline.edit(np.asarray(photo), "a").images) == pixels(pipeline.edit(photo, "a").images)
+
+
+def test_record_is_written_and_makes_the_picture_again(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
+    result = pipeline.edit(photo, 'say "hé"', seed=11, steps=3, guidance=3.0, count=2)
+    paths = result.save(tmp_path / "out.png")
+    assert [p.name for p in paths] == ["out-1.png", "out-2.png"]
+    record = read_metadata(paths[1])
+    assert record is not None
+    assert record["frame"]["canvas"] == [80, 48]
+    assert record["model"] == pipeline.model
+    again = pipeline.edit(
+        photo, record["prompt"], seed=record["seed"], steps=record["steps"], guidance=record["guidance"],
+        solver=record["solver"], fit=record["fit"], scheme=record["scheme"],
+    )  # fmt: skip
+    assert again.images[0].tobytes() == Image.open(paths[1]).tobytes()
+
+
+@pytest.fixture
+def broken(pipeline: Pipeline) -> Pipeline:
+    parts = copy.deepcopy((pipeline.transformer, pipeline.autoencoder))
+    return Pipeline(*parts, pipeline.towers, pipeline.sampling, pipeline.folder, pipeline.model)
+
+
+def test_nan_in_a_block_is_named_with_its_step(broken: Pipeline, photo: Image.Image) -> None:
+    broken.transformer.single_blocks[1].linear2.weight.data[3, 3] = torch.nan
+    with pytest.raises(NonFiniteError, match=r"transformer\.single_blocks\.1\.linear2 at step 1 \(t = 1\.000\)"):
+        broken.edit(photo, "a")
+
+
+def test_overflow_in_the_decoder_is_named(broken: Pipeline, photo: Image.Image) -> None:
+    broken.autoencoder.decoder.mid.block_1.conv1.bias.data[0] = torch.inf
+    with pytest.raises(NonFiniteError, match=r"autoencoder\.decoder\.mid\.block_1\.conv1"):
+        broken.edit(photo, "a")
+
+
+def test_text_is_checked_before_any_work(
+    pipeline: Pipeline, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pipeline, "_make", lambda *a: pytest.fail("work began"))
+    with pytest.raises(PromptError, match="reads 64"):
+        pipeline.edit([photo, photo], ["fine", "x" * 100])
+    with pytest.raises(PromptError, match="reads 64"):
+        pipeline.edit(photo, "fine", true_cfg=3.0, negative="x" * 100)
+
+
+def test_fill_and_control_models_are_refused(debug_folder: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from inkontext.model.presets import PRESETS
+    from inkontext.weights.embedded import make_untrained
+
+    preset = PRESETS["debug"]
+    wide = replace(preset, name="wide", transformer=replace(preset.transformer, in_channels=128, out_channels=64))
+    PRESETS["wide"] = wide
+    try:
+        folder = make_untrained(tmp_path / "wide", "wide")
+    finally:
+        del PRESETS["wide"]
+    with pytest.raises(OptionError, match="Fill or control"):
+        Pipeline.from_pretrained(folder)
+
+
+def test_defaults_come_from_the_model(pipeline: Pipeline, debug_folder: Path) -> None:
+    assert (pipeline.text_length, pipeline.resolution, pipeline.folder) == (64, 64, debug_folder)
+    record = pipeline.generate("a").metadata
+    assert (record["steps"], record["guidance"], record["seed"]) == (4, 2.5, 0)
+    assert record["images"][0]["prompt"] == "a"

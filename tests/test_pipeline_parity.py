@@ -1,0 +1,181 @@
+"""The whole pipeline, text towers included, against diffusers' `FluxKontextPipeline` on the same folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxKontextInpaintPipeline, FluxKontextPipeline
+from diffusers.pipelines.flux import pipeline_flux_kontext, pipeline_flux_kontext_inpaint
+from PIL import Image
+
+from inkontext import geometry
+from inkontext.model.presets import KONTEXT_BUCKETS
+from inkontext.pipeline import Pipeline
+from inkontext.sequence import pack
+
+AREA = 64 * 64
+
+
+@pytest.fixture(scope="module")
+def theirs(debug_folder: Path) -> FluxKontextPipeline:
+    pipe = FluxKontextPipeline.from_pretrained(debug_folder)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(autouse=True)
+def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """diffusers stretches to its list of sizes; give it the small model's."""
+    sizes = list(geometry.ratio_buckets(64))
+    for module in (pipeline_flux_kontext, pipeline_flux_kontext_inpaint):
+        monkeypatch.setattr(module, "PREFERRED_KONTEXT_RESOLUTIONS", sizes)
+
+
+def reference(pipe: Any, prompt: str = "make it red", seed: int = 3, latents: bool = False, **more: Any) -> Any:
+    out = pipe(
+        prompt=prompt, num_inference_steps=4, guidance_scale=2.5, max_sequence_length=64,
+        generator=torch.Generator().manual_seed(seed), output_type="latent" if latents else "pil", **more,
+    )  # fmt: skip
+    return out.images[0]
+
+
+def capture_latents(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """Collect the packed latents that reach the decoder."""
+    caught: list[torch.Tensor] = []
+    decode = Pipeline._decode
+
+    def spy(self: Pipeline, z: torch.Tensor, numerics: Any) -> torch.Tensor:
+        caught.append(pack(z)[0])
+        return decode(self, z, numerics)
+
+    monkeypatch.setattr(Pipeline, "_decode", spy)
+    return caught
+
+
+def pixel_gap(a: Image.Image, b: Image.Image) -> int:
+    assert a.size == b.size
+    return int(np.abs(np.asarray(a).astype(int) - np.asarray(b)).max())
+
+
+CASES: dict[str, tuple[dict, dict]] = {
+    "edit": ({}, {}),
+    "true cfg": (
+        {"negative": "blurry", "true_cfg": 3.0},
+        {"negative_prompt": "blurry", "true_cfg_scale": 3.0},
+    ),
+    "empty negative": ({"true_cfg": 2.0}, {"negative_prompt": "", "true_cfg_scale": 2.0}),
+    "guidance": ({"guidance": 4.5}, {"guidance_scale": 4.5}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_edit(
+    case: str, pipeline: Pipeline, theirs: FluxKontextPipeline, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours_more, theirs_more = CASES[case]
+    width, height = geometry.reference_canvas(photo.size, geometry.ratio_buckets(64))
+    theirs_more = {"guidance_scale": 2.5} | theirs_more
+    shared = {
+        "image": photo, "prompt": "make it red", "width": width, "height": height, "max_area": width * height,
+        "num_inference_steps": 4, "max_sequence_length": 64,
+    }  # fmt: skip
+    expected_latents = theirs(
+        **shared, **theirs_more, generator=torch.Generator().manual_seed(3), output_type="latent"
+    ).images[0]
+    expected = theirs(**shared, **theirs_more, generator=torch.Generator().manual_seed(3)).images[0]
+    caught = capture_latents(pipeline, monkeypatch)
+    result = pipeline.edit(
+        photo, "make it red", seed=3, steps=4, fit="reference", reference_numerics="diffusers", **ours_more
+    )
+    assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
+    assert pixel_gap(result.images[0], expected) <= 1
+
+
+def test_generate(pipeline: Pipeline, theirs: FluxKontextPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = {"width": 80, "height": 48, "max_area": 80 * 48}
+    expected_latents = reference(theirs, "a red cat", latents=True, **size)
+    expected = reference(theirs, "a red cat", **size)
+    caught = capture_latents(pipeline, monkeypatch)
+    result = pipeline.generate("a red cat", seed=3, steps=4, size=(80, 48), reference_numerics="diffusers")
+    assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
+    assert pixel_gap(result.images[0], expected) <= 1
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_inpaint(
+    strength: float,
+    pipeline: Pipeline,
+    theirs: FluxKontextPipeline,
+    photo: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inpaint = FluxKontextInpaintPipeline(**theirs.components)
+    inpaint.set_progress_bar_config(disable=True)
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (20, 11, 71, 50))
+    width, height = geometry.reference_canvas(photo.size, geometry.ratio_buckets(64))
+    more = {
+        "image": photo, "mask_image": mask, "strength": strength, "width": width, "height": height,
+        "max_area": width * height,
+    }  # fmt: skip
+    expected_latents = reference(inpaint, latents=True, **more)
+    expected = reference(inpaint, **more)
+    caught = capture_latents(pipeline, monkeypatch)
+    result = pipeline.edit(
+        photo, "make it red", mask=mask, strength=strength, mask_mode="reference", seed=3, steps=4, guidance=2.5,
+        fit="reference", reference_numerics="diffusers",
+    )  # fmt: skip
+    assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
+    assert pixel_gap(result.images[0], expected) <= 1
+
+
+def test_full_size_canvas_follows_the_reference(
+    pipeline: Pipeline, theirs: FluxKontextPipeline, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one megapixel and the published 17 sizes: stretch, 4150 target tokens, one step."""
+    for module in (pipeline_flux_kontext, pipeline_flux_kontext_inpaint):
+        monkeypatch.setattr(module, "PREFERRED_KONTEXT_RESOLUTIONS", list(KONTEXT_BUCKETS))
+    large = Pipeline(
+        pipeline.transformer, pipeline.autoencoder, pipeline.towers,
+        replace(pipeline.sampling, buckets=KONTEXT_BUCKETS, resolution=1024), pipeline.folder, pipeline.model,
+    )  # fmt: skip
+    picture = photo.resize((300, 181))
+    expected = theirs(
+        image=picture, prompt="x", width=1328, height=800, num_inference_steps=1, guidance_scale=2.5,
+        max_sequence_length=64, max_area=1328 * 800, generator=torch.Generator().manual_seed(0),
+    ).images[0]  # fmt: skip
+    ours = large.edit(picture, "x", steps=1, guidance=2.5, fit="reference", reference_numerics="diffusers").images[0]
+    assert ours.size == (1328, 800)
+    assert pixel_gap(ours, expected) <= 1
+
+
+def test_bfl_numerics_truncate_bytes_and_agree_otherwise(pipeline: Pipeline, photo: Image.Image) -> None:
+    a, b, c = (
+        np.asarray(pipeline.edit(photo, "x", fit="reference", reference_numerics=name).images[0]).astype(int)
+        for name in ("bfl", "diffusers", None)
+    )
+    assert set(np.unique(b - a)) == {0, 1}
+    assert np.array_equal(b, c)
+
+
+@pytest.mark.parametrize("numerics", ["diffusers", "bfl", None])
+def test_bfloat16_edit_stays_close_to_diffusers(
+    numerics: str | None, debug_folder: Path, theirs: FluxKontextPipeline, photo: Image.Image
+) -> None:
+    """No closer bound than the references keep to each other: a few bytes of 255 on a random decoder."""
+    half = FluxKontextPipeline.from_pretrained(debug_folder, torch_dtype=torch.bfloat16)
+    half.set_progress_bar_config(disable=True)
+    width, height = geometry.reference_canvas(photo.size, geometry.ratio_buckets(64))
+    size = {"width": width, "height": height, "max_area": width * height, "image": photo}
+    exact = np.asarray(reference(theirs, **size)).astype(int)
+    expected = np.asarray(reference(half, **size)).astype(int)
+    own = np.abs(expected - exact).mean()
+    ours = Pipeline.from_pretrained(debug_folder, device="cpu", dtype="bfloat16").edit(
+        photo, "make it red", seed=3, steps=4, guidance=2.5, fit="reference", reference_numerics=numerics
+    )
+    assert np.abs(np.asarray(ours.images[0]) - expected).mean() <= own + 0.5
