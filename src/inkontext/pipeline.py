@@ -161,8 +161,10 @@ class Pipeline:
             mask: what may change; every byte outside is kept. `mask_edits` says which part of it is edited:
                 `white`, `black` or `transparent`.
             seed: of the noise; `count` pictures use consecutive seeds. A list gives each picture its own.
-            steps, guidance: the model's own where None.
-            negative, true_cfg: classifier-free guidance with two passes a step, where true_cfg is above 1.
+            steps: the model's own where None.
+            guidance: scale fed to the network; the model's own where None.
+            negative: what to avoid; acts through true_cfg.
+            true_cfg: above 1, classifier-free guidance with two passes a step.
             size: `match` (the input's), `WIDTHxHEIGHT`, (width, height), or a ratio such as `16:9`.
             fit: how the picture meets the model's canvas: `pad` (default), `crop`, `stretch`, or `reference`,
                 which stretches as the reference implementations do and returns the canvas.

@@ -25,8 +25,10 @@ class TextTowers:
     """T5 and CLIP text models with their tokenizers.
 
     Args:
-        t5, clip: transformers' `T5EncoderModel` and `CLIPTextModel`.
-        t5_tokenizer, clip_tokenizer: their tokenizers.
+        t5: transformers' `T5EncoderModel`.
+        clip: transformers' `CLIPTextModel`.
+        t5_tokenizer: reads the prompt for T5.
+        clip_tokenizer: reads the prompt for CLIP.
         length: tokens T5 input is padded to (512 for FLUX.1 [dev], 256 for [schnell]).
     """
 
