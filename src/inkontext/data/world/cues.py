@@ -9,7 +9,7 @@ from inkontext.data.world.dice import Dice
 from inkontext.data.world.dressing import FIGURE_EDITS
 from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle
 from inkontext.data.world.lettered import change, recolour_letters, wipe
-from inkontext.data.world.local import SUBJECT_EDITS
+from inkontext.data.world.moving import SUBJECT_EDITS
 from inkontext.data.world.palette import COLOURS, alike
 from inkontext.data.world.phrases import phrase
 from inkontext.data.world.refer import describe

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from inkontext.data.world.dice import Dice
 from inkontext.data.world.lettering import FONTS, text_width
-from inkontext.data.world.palette import COLOURS, LIGHTS, alike, contrasting
+from inkontext.data.world.palette import COLOURS, LIGHTS, PALE, alike, contrasting, legible, luma
 from inkontext.data.world.places import PLACES, VARIANTS
 from inkontext.data.world.scene import (
     GLASSES,
@@ -35,6 +35,8 @@ from inkontext.data.world.styles import COLOUR_SAFE, STYLES
 from inkontext.data.world.vocabulary import COLUMNS, ROWS, cell_of
 from inkontext.data.world.words import misspelt
 
+AnyThing = TypeVar("AnyThing", Shape, Figure, Sign, Sticker, Thing)
+
 NAMES: Final = tuple(COLOURS)
 FORM_NAMES: Final = tuple(FORMS)
 PLACE_NAMES: Final = tuple(PLACES)
@@ -51,14 +53,17 @@ def draw_colour(dice: Dice, avoid: Collection[str] = ()) -> str:
 
 def draw_drawn(dice: Dice) -> Background:
     """A background of our own: plain, gradient, pattern or place."""
-    kind = dice.weighted({"plain": 34, "gradient": 10, "pattern": 10, "place": 46})
+    kind = dice.weighted({"plain": 34, "gradient": 11, "pattern": 8, "place": 47})
     if kind == "place":
         return Background(dice.pick(PLACE_NAMES), variant=dice.below(VARIANTS))
     first = dice.pick(NAMES)
     if kind == "plain":
         return Background("plain", first)
-    second = draw_colour(dice, (first,))
-    return Background("gradient" if kind == "gradient" else dice.pick(PATTERNS[1:5]), first, second)
+    if kind == "gradient":
+        return Background("gradient", first, draw_colour(dice, (first,)))
+    # Both colours pale or both deep: a pattern behind things should not shout.
+    calm = [c for c in NAMES if (c in PALE) == (first in PALE) and not alike(c, first)]
+    return Background(dice.pick(PATTERNS[1:5]), first, dice.pick(calm))
 
 
 def draw_background(dice: Dice, stock: Stock) -> Background:
@@ -69,8 +74,9 @@ def _draw_scene(dice: Dice, stock: Stock, styled: bool = False) -> Scene:
     """An empty scene with its light, weather and style."""
     back = draw_background(dice, stock)
     outdoors = (back.kind in PLACES and back.kind not in ("room", "space")) or bool(back.photo)
-    light = dice.pick(LIGHTS[1:]) if outdoors and dice.chance(22) else "day"
-    weather = dice.pick(("rain", "snow", "fog")) if outdoors and dice.chance(14) else "clear"
+    rare = 2 if back.photo else 1  # a photograph has light and weather of its own
+    light = dice.pick(LIGHTS[1:]) if outdoors and dice.chance(22 // rare) else "day"
+    weather = dice.pick(("rain", "snow", "fog")) if outdoors and dice.chance(14 // rare) else "clear"
     style = dice.pick(STYLED) if styled else dice.pick(COLOUR_SAFE) if dice.chance(9) else "flat"
     return Scene(back, light=light, weather=weather, style=style)
 
@@ -84,10 +90,30 @@ def colours_behind(scene: Scene) -> tuple[str, ...]:
     return by_place.get(back.kind, tuple(c for c in (back.colour, back.second) if c))
 
 
+def stands_out(thing: Thing, scene: Scene) -> bool:
+    """Whether the thing can be seen on that scene's background."""
+    behind = colours_behind(scene)
+    match thing:
+        case Shape():
+            return not any(alike(thing.paint.colour, c) for c in behind)
+        case Figure():
+            return not any(alike(thing.who.colour, c) for c in behind)
+        case Sign():
+            return thing.board != "letters" or all(legible(thing.ink, c) for c in behind)
+        case Sticker():
+            return True
+
+
+def patterns_for(colour: str) -> tuple[str, ...]:
+    """Patterns in which the colour keeps its name: black shading into white would be grey."""
+    return PATTERNS[:-1] if colour in ("black", "grey", "white") else PATTERNS
+
+
 def new_paint(dice: Dice, avoid: Collection[str]) -> Paint:
     colour = draw_colour(dice, avoid)
-    pattern = dice.pick(PATTERNS[1:]) if dice.chance(32) else "plain"
-    return Paint(colour, pattern, contrasting(colour) if dice.chance(60) else draw_colour(dice, (colour,)))
+    pattern = dice.pick(patterns_for(colour)[1:]) if dice.chance(32) else "plain"
+    expected = dice.chance(60) or pattern == "gradient"
+    return Paint(colour, pattern, contrasting(colour) if expected else draw_colour(dice, (colour,)))
 
 
 def new_shape(dice: Dice, scene: Scene, size: int = 0) -> Shape:
@@ -133,27 +159,16 @@ def new_sign(dice: Dice, scene: Scene, stock: Stock, widest: int = 860, slips: b
         meant, word = word, misspelt(word, dice)
     font = dice.pick(tuple(FONTS)) if dice.chance(60) else "plain"
     board = dice.weighted({"sign": 24, "banner": 16, "plate": 24, "bubble": 20, "letters": 16})
-    if scene.background.photo or scene.background.second:
-        board = "plate" if board == "letters" else board
-    behind = colours_behind(scene)
-    colour = draw_colour(dice, behind)
-    ink = draw_colour(dice, behind) if board == "letters" else _ink_on(colour, dice)
-    if font in ("outlined", "dotted"):
-        ink = "black" if contrasting(colour) == "black" and board != "letters" else ink
+    if scene.background.kind != "plain" and board == "letters":
+        board = "plate"
+    colour = scene.background.colour if board == "letters" else draw_colour(dice, colours_behind(scene))
+    ink = contrasting(colour) if dice.chance(45) else dice.pick([c for c in NAMES if legible(c, colour)])
+    if font in ("outlined", "dotted"):  # thin ink needs all the contrast there is
+        ink = "white" if luma(colour) < 128 else "black"
     edges = {"banner": 1700, "letters": 0}.get(board, 800)  # what the board adds, as `half_extent` has it
     size = min(dice.pick((70, 84, 100)), (widest // 2 - 12) * 1000 // (text_width(word, font) + edges))
     wide = text_width(word, font) * size // 1000
     return Sign(scene.next_id(), 500, 500, size, word, font, ink, board, colour, wide, meant)
-
-
-def _ink_on(colour: str, dice: Dice) -> str:
-    if dice.chance(60):
-        return contrasting(colour)
-    return (
-        draw_colour(dice, (colour,))
-        if colour in ("white", "black", "yellow", "navy")
-        else contrasting(colour)
-    )
 
 
 def new_thing(dice: Dice, scene: Scene, stock: Stock, crowd: int = 1) -> Thing:
@@ -165,7 +180,7 @@ def new_thing(dice: Dice, scene: Scene, stock: Stock, crowd: int = 1) -> Thing:
     return new_shape(dice, scene, 0 if crowd < 3 else dice.pick(SIZES[:2]))
 
 
-def at_cell(thing: Thing, cell: tuple[int, int], dx: int = 0, dy: int = 0) -> Thing:
+def at_cell(thing: AnyThing, cell: tuple[int, int], dx: int = 0, dy: int = 0) -> AnyThing:
     """The thing in that ninth of the picture, moved inwards where it would stick out."""
     left, up, right, down = half_extent(thing)
     x = max(left + 14, min(986 - right, COLUMNS[cell[0]] + dx))
@@ -173,7 +188,7 @@ def at_cell(thing: Thing, cell: tuple[int, int], dx: int = 0, dy: int = 0) -> Th
     return replace(thing, x=x, y=y)
 
 
-def settle(scene: Scene, thing: Thing, dice: Dice, grounded: bool = True) -> Thing | None:
+def settle(scene: Scene, thing: AnyThing, dice: Dice, grounded: bool = True) -> AnyThing | None:
     """The thing at a free place; characters in a landscape keep to the ground."""
     for _ in range(10):
         cell = dice.pick(CELLS)
@@ -239,7 +254,7 @@ def _character(dice: Dice, stock: Stock, scene: Scene) -> Scene:
     else:
         hero = new_figure(dice, scene, stock, dice.between(215, 275))
     here = settle(scene, hero, dice) or at_cell(hero, (1, 1))
-    scene = scene.plus(here)
+    scene = replace(scene, weather="clear", style="flat").plus(here)  # to be known again, it must be seen
     if dice.chance(35) and (other := settle(scene, new_shape(dice, scene), dice)):
         scene = scene.plus(other)
     return scene

@@ -8,7 +8,7 @@ from typing import Final
 
 from inkontext.data.world.layout import CELLS, NAMES, at_cell, new_sign
 from inkontext.data.world.lettering import FONTS, text_width
-from inkontext.data.world.palette import alike
+from inkontext.data.world.palette import alike, contrasting, legible
 from inkontext.data.world.refer import describe, mention, quoted
 from inkontext.data.world.scene import Scene, Sign, box_of, is_free
 from inkontext.data.world.stock import Ask, Proposal
@@ -70,8 +70,11 @@ def correct(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
 
 def recolour_letters(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     """Letters in another colour."""
-    ground = (sign.colour,) if sign.board != "letters" else (scene.background.colour, scene.background.second)
-    ink = ask.dice.pick([c for c in NAMES if not any(alike(c, o) for o in (sign.ink, *ground))])
+    ink = ask.dice.pick(
+        [c for c in NAMES if legible(c, sign.colour) and not alike(c, sign.ink)] or [sign.ink]
+    )
+    if ink == sign.ink:
+        return None
     return ask.propose(
         "text colour",
         scene,
@@ -163,8 +166,10 @@ def add_words(ask: Ask, scene: Scene) -> Proposal | None:
     """A new word in a free place, in a colour that is told."""
     dice = ask.dice
     new = replace(new_sign(dice, scene, ask.stock, 560), font="plain" if dice.chance(60) else "bold")
-    board = "plate" if scene.background.photo or scene.background.second else "letters"
-    new = replace(new, board=board, size=min(new.size, 66))
+    board = "letters" if scene.background.kind == "plain" else "plate"
+    colour = scene.background.colour if board == "letters" else new.colour
+    ink = new.ink if legible(new.ink, colour) else contrasting(colour)
+    new = replace(new, board=board, colour=colour, ink=ink, size=min(new.size, 66))
     new = replace(new, wide=text_width(new.text, new.font) * new.size // 1000)
     cell = dice.pick(CELLS)
     here = at_cell(new, cell)

@@ -54,8 +54,8 @@ FONTS: Final[dict[str, Font]] = {
 
 
 def _chaikin(points: Stroke, closed: bool) -> Stroke:
-    """Cut the corners three times; the ends of an open stroke stay."""
-    for _ in range(3):
+    """Cut the corners twice; the ends of an open stroke stay."""
+    for _ in range(2):
         pairs = list(zip(points, points[1:] + points[:1] if closed else points[1:], strict=False))
         cut = [q for (ax, ay), (bx, by) in pairs
                for q in ((ax * 0.75 + bx * 0.25, ay * 0.75 + by * 0.25),
@@ -139,17 +139,20 @@ def _walk(stroke: Stroke, step: float) -> Iterator[tuple[float, float]]:
 def _glyph(char: str, font_name: str, cap: int) -> Image.Image:
     """Ink coverage of one letter, mode L, `cap` pixels from baseline to top; two units of room around."""
     font, unit = FONTS[font_name], cap / CAP
-    seg, _ = _segments(char, font_name)
-    across = int((seg[:, 0::2].max() + 4) * unit) + 1
-    ys, xs = np.mgrid[0 : int(16 * unit) + 1, 0:across]
-    px, py = (xs + 0.5) / unit - 2, 14 - (ys + 0.5) / unit
-    sx, sy = 1.0, 1.0 / font.flat
-    ax, ay, bx, by = (seg[:, i, None, None] * s for i, s in enumerate((sx, sy, sx, sy)))
-    dx, dy, qx, qy = bx - ax, by - ay, px * sx - ax, py * sy - ay
-    along = np.clip((qx * dx + qy * dy) / np.maximum(dx * dx + dy * dy, 1e-9), 0.0, 1.0)
-    ex, ey = np.abs(qx - along * dx), np.abs(qy - along * dy)
-    far = np.maximum(ex, ey) if font.square else np.sqrt(ex * ex + ey * ey)
-    edge = font.weight - far.min(axis=0)
+    seg = _segments(char, font_name)[0].astype(np.float32)
+    across = int((float(seg[:, 0::2].max()) + 4) * unit) + 1
+    ys, xs = np.mgrid[0 : int(16 * unit) + 1, 0:across].astype(np.float32)
+    px, py = (xs + 0.5) / unit - 2, (14 - (ys + 0.5) / unit) / font.flat
+    ax, ay, bx, by = (seg[:, i, None, None] for i in range(4))
+    ay, by = ay / font.flat, by / font.flat
+    dx, dy, qx, qy = bx - ax, by - ay, px - ax, py - ay
+    along = np.clip((qx * dx + qy * dy) / np.maximum(dx * dx + dy * dy, 1e-6), 0, 1)
+    ex, ey = qx - along * dx, qy - along * dy
+    if font.square:
+        far = np.maximum(np.abs(ex), np.abs(ey)).min(axis=0)
+    else:
+        far = np.sqrt((ex * ex + ey * ey).min(axis=0))
+    edge = font.weight - far
     if font.hollow:
         edge = np.minimum(edge, font.hollow - edge)
     return Image.fromarray(np.clip(128 + edge * unit * 200, 0, 255).astype(np.uint8))

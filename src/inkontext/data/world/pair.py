@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
 from inkontext.data.world.cues import cue_edit
@@ -14,10 +13,10 @@ from inkontext.data.world.dice import Dice
 from inkontext.data.world.dressing import FIGURE_EDITS
 from inkontext.data.world.layout import THEMES, draw_base
 from inkontext.data.world.lettered import text_edit
-from inkontext.data.world.local import SUBJECT_EDITS, add, count, rows_of
+from inkontext.data.world.moving import SUBJECT_EDITS, add, count, rows_of
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.refer import mention
-from inkontext.data.world.render import change_mask, render, white_mask
+from inkontext.data.world.render import change_mask, difference, render, white_mask
 from inkontext.data.world.scene import Figure, Scene
 from inkontext.data.world.several import several_edit
 from inkontext.data.world.stock import Ask, Edit, Proposal, Stock
@@ -178,9 +177,12 @@ def _drawn(
     """The proposal in pixels; None where the change can hardly be seen."""
     target = render(proposal.after, size, outside)
     references = [render(scene, size, outside) for scene in proposal.references]
-    if proposal.base >= 0 and not _visible(references[proposal.base], target):
-        return None
-    mask = white_mask(size) if proposal.whole else change_mask(references[proposal.base], target)
+    mask = white_mask(size)
+    if proposal.base >= 0:
+        change = difference(references[proposal.base], target)
+        if sum(change.histogram()[_VISIBLE:]) < _VISIBLE_SHARE * size * size:
+            return None
+        mask = mask if proposal.whole else change_mask(change)
     return Pair(
         seed,
         task,
@@ -195,9 +197,3 @@ def _drawn(
         proposal.after,
         proposal.edit,
     )
-
-
-def _visible(before: Image.Image, after: Image.Image) -> bool:
-    a, b = np.asarray(before, dtype=np.int16), np.asarray(after, dtype=np.int16)
-    seen = (np.abs(a - b) > _VISIBLE).any(axis=-1)
-    return np.count_nonzero(seen) >= _VISIBLE_SHARE * seen.size

@@ -73,6 +73,17 @@ def alike(a: str, b: str) -> bool:
     return a == b or frozenset((a, b)) in ALIKE
 
 
+def luma(colour: str) -> int:
+    """Brightness of a named colour, 0 to 255."""
+    r, g, b = COLOURS[colour]
+    return (r * 299 + g * 587 + b * 114) // 1000
+
+
+def legible(ink: str, ground: str) -> bool:
+    """Whether letters of one colour can be read on the other."""
+    return abs(luma(ink) - luma(ground)) >= 75 and not alike(ink, ground)
+
+
 def contrasting(colour: str) -> str:
     """The colour of stripes, dots and letters on `colour` when nobody names one."""
     return "black" if colour in PALE else "white"

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 from inkontext.data.world.dice import Dice
-from inkontext.data.world.templates import HELD, TRAIN
+from inkontext.data.world.templates import TRAIN
+from inkontext.data.world.templates_held import HELD
 
 _CHOICE: Final = re.compile(r"\[([^\]]*)\]")
 _HELD_SHARE: Final = 50  # percent of test pairs that use held-out phrasings

@@ -169,7 +169,8 @@ def _city(pen: Pen, dice: Dice) -> None:
 def _room(pen: Pen, dice: Dice) -> None:
     wall = dice.pick(((238, 220, 190), (206, 224, 214), (240, 208, 200), (214, 216, 236)))
     pen.box(0, 680, 1000, 1000, (108, 174, 88))
-    view = pen.image.resize((pen.image.width * 26 // 100,) * 2, Image.Resampling.BOX)
+    pane = pen.image.width * 26 // 100
+    view = pen.image.resize((pane, pane), Image.Resampling.BOX)
     pen.box(0, 0, 1000, 1000, wall)
     for x in range(0, 1000, 125):
         pen.box(x, 0, x + 8, 700, darker(wall, 6))

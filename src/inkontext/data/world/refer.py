@@ -11,7 +11,7 @@ from typing import Final
 
 from inkontext.data.world.dice import Dice
 from inkontext.data.world.palette import contrasting
-from inkontext.data.world.scene import Figure, Paint, Scene, Shape, Sign, Sticker, Thing
+from inkontext.data.world.scene import Figure, Paint, Scene, Shape, Sign, Sticker, Thing, Wear
 from inkontext.data.world.vocabulary import (
     CLASSES,
     LIGHT_WORDS,
@@ -203,10 +203,10 @@ def _marks(figure: Figure) -> list[str]:
     return marks + ([f"belly {who.belly}"] if who.belly else [])
 
 
-def wear_words(wear: object, dice: Dice) -> str:
-    """ "a red top hat", "blue sunglasses"."""
-    kind, colour = wear.kind, colour_word(wear.colour, dice)  # type: ignore[attr-defined]
-    return f"{colour} {kind}" if kind.endswith("glasses") else a(f"{colour} {kind}")
+def wear_words(wear: Wear, dice: Dice) -> str:
+    """What is worn: "a red top hat", "blue sunglasses"."""
+    colour = colour_word(wear.colour, dice)
+    return f"{colour} {wear.kind}" if wear.kind.endswith("glasses") else a(f"{colour} {wear.kind}")
 
 
 def setting_phrase(scene: Scene, dice: Dice) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from inkontext.data.world.creature import draw_figure
 from inkontext.data.world.outside import Outside
@@ -103,9 +102,23 @@ def white_mask(size: int) -> Image.Image:
     return Image.new("L", (size, size), 255)
 
 
-def change_mask(before: Image.Image, after: Image.Image) -> Image.Image:
-    """Mode L, white where the two differ and a little around."""
-    a, b = np.asarray(before), np.asarray(after)
-    differ = Image.fromarray((a != b).any(axis=-1).astype(np.uint8) * 255)
-    reach = max(3, before.width // 64 * 2 + 1)
-    return differ.filter(ImageFilter.MaxFilter(reach))
+def difference(a: Image.Image, b: Image.Image) -> Image.Image:
+    """The largest difference of the three channels at every pixel, mode L."""
+    red, green, blue = ImageChops.difference(a, b).split()
+    return ImageChops.lighter(ImageChops.lighter(red, green), blue)
+
+
+def change_mask(change: Image.Image) -> Image.Image:
+    """Mode L, white where `change` is not zero and a little around, small gaps closed."""
+    reach = max(2, change.width // 40)
+    wide = _grown(change.point(_ANY), reach)
+    return ImageChops.invert(_grown(ImageChops.invert(wide), reach - max(1, change.width // 64)))
+
+
+_ANY = [0] + [255] * 255
+
+
+def _grown(mask: Image.Image, reach: int) -> Image.Image:
+    """A mask of 0 and 255 grown by `reach` pixels in every direction."""
+    across = mask.filter(ImageFilter.BoxBlur((reach, 0))).point(_ANY)
+    return across.filter(ImageFilter.BoxBlur((0, reach))).point(_ANY)

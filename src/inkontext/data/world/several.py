@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.layout import CELLS, STYLED, at_cell, colours_behind, draw_base
-from inkontext.data.world.local import BESIDE
+from inkontext.data.world.layout import CELLS, STYLED, at_cell, colours_behind, draw_base, stands_out
+from inkontext.data.world.moving import BESIDE
 from inkontext.data.world.palette import alike
 from inkontext.data.world.phrases import phrase
 from inkontext.data.world.refer import mention
-from inkontext.data.world.scene import Figure, Scene, Shape, Sign, Sticker, Thing, box_of, is_free
+from inkontext.data.world.scene import Scene, Shape, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Edit, Proposal
 from inkontext.data.world.vocabulary import PLACE_PHRASES, cell_of
 
@@ -46,25 +46,11 @@ def _propose(
     return Proposal(references, after, text, Edit(kind, subject, attribute, "", new, template), base, whole)
 
 
-def _portable(thing: Thing, scene: Scene) -> bool:
-    """Whether the thing can be seen on that scene's background."""
-    behind = colours_behind(scene)
-    match thing:
-        case Shape():
-            return not any(alike(thing.paint.colour, c) for c in behind)
-        case Figure():
-            return thing.who.colour not in behind
-        case Sign():
-            return False
-        case Sticker():
-            return True
-
-
 def _taken(ask: Ask, scene: Scene, source: Scene) -> tuple[Thing, str] | None:
     """A thing of the source with its mention, fit to be put into the scene."""
     thing = ask.dice.pick(source.things)
     said = mention(source, thing, ask.dice)
-    if said is None or not _portable(thing, scene):
+    if said is None or not stands_out(thing, scene):
         return None
     return replace(thing, id=scene.next_id(), size=min(thing.size, 200)), said.text
 
@@ -186,9 +172,7 @@ def take_setting(ask: Ask, scene: Scene) -> Proposal | None:
     """The things of the first picture before the background of the second."""
     source = _source(ask)
     after = replace(scene, background=source.background, light="day", weather="clear")
-    if source.background == scene.background or not all(
-        _portable(t, after) or isinstance(t, Sign) for t in scene.things
-    ):
+    if source.background == scene.background or not all(stands_out(t, after) for t in scene.things):
         return None
     said = mention(scene, scene.things[0], ask.dice) if len(scene.things) == 1 else None
     it = said.text if said else "everything"

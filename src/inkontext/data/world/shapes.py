@@ -67,16 +67,16 @@ def pattern_mask(pattern: str, side: int, repeats: int) -> Image.Image:
     half = period // 2
     match pattern:
         case "striped":
-            on = (x + y) % period < half
+            on = (x + y) % period < period * 2 // 5
         case "checkered":
             on = (x // half + y // half) % 2 == 0
         case "zigzag":
-            on = (y + np.abs(x % (2 * half) - half)) % period < half
+            on = (y + np.abs(x % (2 * half) - half)) % period < period * 2 // 5
         case "dotted":
             u, v = x % period - half, (y + (x // period % 2) * half) % period - half
-            on = u * u + v * v <= (period * period * 8) // 100
+            on = u * u + v * v <= (period * period * 7) // 100
         case "gradient":
-            return Image.fromarray((y * 255 // max(1, side - 1)).astype(np.uint8))
+            return Image.fromarray((y * 190 // max(1, side - 1)).astype(np.uint8))
         case _:
             raise AssertionError(pattern)
     return Image.fromarray(on.astype(np.uint8) * 255)
@@ -106,7 +106,7 @@ def draw_shape(pen: Pen, shape: Shape) -> None:
     _rim(local, points, rim, width, shape.form)
     local.polygon(FORMS[shape.form], colour)
     if shape.paint.pattern != "plain":
-        fill_pattern(local, points, shape.paint, 5)
+        fill_pattern(local, points, shape.paint, 4)
 
 
 def _rim(

@@ -35,12 +35,23 @@ def _grain(side: int, strength: int) -> Image.Image:
     return Image.fromarray((255 - np.abs(soft - 128) * strength // 64).clip(0, 255).astype(np.uint8))
 
 
+def _shifted(picture: Image.Image, dx: int, dy: int) -> Image.Image:
+    """The picture moved by whole pixels; what comes in at the border is what was there."""
+    moved = picture.copy()
+    moved.paste(picture, (dx, dy))
+    return moved
+
+
 def _edges(picture: Image.Image) -> Image.Image:
-    """How much the brightest of three channels changes around each pixel, mode L."""
-    wide = max(3, picture.width // 96 * 2 + 1)
-    change = ImageChops.subtract(
-        picture.filter(ImageFilter.MaxFilter(wide)), picture.filter(ImageFilter.MinFilter(wide))
-    )
+    """How much the most different channel changes around each pixel, mode L."""
+    reach = max(1, picture.width // 128)
+    around = [
+        ImageChops.difference(picture, _shifted(picture, dx, dy))
+        for dx, dy in ((reach, 0), (-reach, 0), (0, reach), (0, -reach))
+    ]
+    change = around[0]
+    for other in around[1:]:
+        change = ImageChops.lighter(change, other)
     r, g, b = change.split()
     return ImageChops.lighter(ImageChops.lighter(r, g), b)
 
@@ -60,8 +71,8 @@ def _blocks(picture: Image.Image, across: int) -> tuple[Image.Image, int]:
 
 
 def _ink(picture: Image.Image) -> Image.Image:
-    flat = picture.point([min(255, (v + 42) // 85 * 85) for v in range(256)] * 3)
-    flat.paste((12, 12, 16), (0, 0), _edges(picture).point(_steps(50, 110)))
+    flat = picture.point([min(255, (v + 25) // 51 * 51) for v in range(256)] * 3)
+    flat.paste((12, 12, 16), (0, 0), _edges(picture).point(_steps(64, 150)))
     return flat
 
 
@@ -71,8 +82,8 @@ def _pixel_art(picture: Image.Image) -> Image.Image:
 
 
 def _watercolour(picture: Image.Image) -> Image.Image:
-    radius = max(1, picture.width // 80)
-    wash = picture.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.MedianFilter(3))
+    radius = max(1, picture.width // 120)
+    wash = picture.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
     wash = wash.point([v * 176 // 256 + 80 for v in range(256)] * 3)
     rim = _edges(wash).point(_steps(26, 190))
     wash.paste((92, 84, 100), (0, 0), rim.point([v * 110 // 256 for v in range(256)]))
@@ -169,7 +180,7 @@ def _chalk(picture: Image.Image) -> Image.Image:
     """Chalk of the picture's own colours on a green board."""
     side = picture.width
     touch = ImageChops.lighter(_edges(picture).point(_steps(20, 90)),
-                               _hatch(side, -1).point([v * 40 // 255 for v in range(256)]))  # fmt: skip
+                               _hatch(side, -1).point([v * 26 // 255 for v in range(256)]))  # fmt: skip
     touch = ImageChops.multiply(touch, _dust(side))
     board = Image.new("RGB", picture.size, (38, 66, 56))
     board.paste(picture.point([v * 150 // 256 + 105 for v in range(256)] * 3), (0, 0), touch)
@@ -198,7 +209,11 @@ def _blueprint(picture: Image.Image) -> Image.Image:
 def _impasto(picture: Image.Image) -> Image.Image:
     """Oil paint: short slanted strokes, each of one colour, lit along their edges."""
     side = picture.width
-    strokes = picture.filter(ImageFilter.ModeFilter(max(3, side // 40 * 2 + 1)))
+    n = max(1, side // 48)
+    # An opening and a closing along the brush: specks shorter than a stroke vanish.
+    low = ImageChops.darker(picture, _shifted(picture, 2 * n, -n))
+    high = ImageChops.lighter(low, _shifted(low, -2 * n, n))
+    strokes = ImageChops.darker(ImageChops.lighter(high, _shifted(high, n, n)), _shifted(high, -n, n))
     light, shade = _ridges(side)
     return ImageChops.subtract(ImageChops.add(strokes, light), shade)
 

@@ -1,4 +1,4 @@
-"""The templates of `phrases.py`: TRAIN for training, HELD for the test split only."""
+"""The templates of `phrases.py` that both splits use; those of the test split alone: `templates_held.py`."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ TRAIN: Final[Templates] = {
     ),
     "put beside": (
         "[Put|Place|Add] {it} of the first [picture|image] {where} {other} of the second [picture|image]",
-        "Take {it} from [the first picture|image 1] and put it {where} {other} in [the second picture|image 2]",
+        "Take {it} from [picture|image] 1 and put it {where} {other} in [picture|image] 2",
         "*{it} of the first [picture|image] should stand {where} {other} of the second",
     ),
     "put into": (
@@ -301,7 +301,7 @@ TRAIN: Final[Templates] = {
         "[Make|Paint] {it} of the first [picture|image] the same [color|colour] as {other} of the second",
     ),
     "take setting": (
-        "[Put|Show] {it} of the first [picture|image] in front of the background of the second [picture|image]",
+        "[Put|Show] {it} of the first [picture|image] in front of the background of the second",
         "Replace the background of the first [picture|image] with [that|the one] of the second",
     ),
     "take style": (
@@ -314,74 +314,4 @@ TRAIN: Final[Templates] = {
         "[Draw|Show|Create|Paint] {scene}",
         "*{scene}",
     ),
-}
-
-HELD: Final[Templates] = {
-    "recolour": ("*Could {it} be {new}?", "Dye {it} {new}", "Switch {it} over to {new}"),
-    "repattern": ("Restyle {it} as {new}", "Apply a {new} pattern to {it}"),
-    "stripes": ("Paint {new} onto {it}", "*{it} needs {new}"),
-    "reshape": ("Transform {it} into {new} of the same [color|colour]", "Reshape {it} to {new}"),
-    "replace": ("Substitute {new} for {it}", "*Where {it} is now, I would like {new}"),
-    "add": ("*Something is missing: {new} {where}", "Include {new} {where}", "*Could we have {new} {where}?"),
-    "remove": ("Clear away {it}", "*{it} has to go", "Cut {it} out"),
-    "move": ("Relocate {it}: it belongs {where}", "*{it} would look better {where}"),
-    "shift": ("Nudge {it} {direction}", "Drag {it} {direction}"),
-    "bigger": ("Blow up {it}", "*{it} could be a lot bigger"),
-    "smaller": ("Downsize {it}", "*{it} could be a lot smaller"),
-    "count": ("*Let there be {n} {things}", "Adjust the row so that it has {n} {things}"),
-    "outline": ("Trace {it} with a {new} line", "*{it} needs a {new} outline"),
-    "wear": ("Equip {it} with {new}", "*{it} would look nice with {new}"),
-    "unwear": ("Let {it} lose the {old}", "*{it} looks better without the {old}"),
-    "rewear": ("Recolor the {old} on {it} to {new}", "Switch the {old} of {it} to {new}"),
-    "mood": ("Give {it} a {new} face", "*{it} ought to seem {new}"),
-    "pose": ("Get {it} to {new}", "*{it} ought to {new}"),
-    "swap": ("Trade the spots of {it} and {other}", "Put {it} where {other} is and the other way round"),
-    "background": ("Use {new} as the background", "*Behind everything there should be {new}"),
-    "place": ("Transport everything to {new}", "Use {new} as the backdrop"),
-    "night": ("*The sun has gone down, show the night", "Let night fall"),
-    "sunset": ("Give it a sunset mood", "Show the scene as the sun goes down"),
-    "dawn": ("Show the scene at daybreak", "Let the day begin"),
-    "day": ("Let the sun be up", "Show the scene in full daylight"),
-    "rain": ("Let rain pour down", "*A rainy day would be nicer"),
-    "snow": ("Let snowflakes fall", "*It would be nicer with snowfall"),
-    "fog": ("Wrap everything in mist", "Let the fog roll in"),
-    "clear": ("*No more {old}", "Let the {old} pass"),
-    "style": ("Transform it so that it resembles {new}", "Reimagine [this|the picture] as {new}"),
-    "unstyle": ("Reimagine this as {new}",),
-    "brighter": ("Add more light overall", "Turn the brightness up"),
-    "darker": ("Dim the whole picture", "Turn the brightness down"),
-    "warmer": ("Shift the tones towards warm", "Add warmth to the colors"),
-    "colder": ("Shift the tones towards blue and cold", "Cool the colors down"),
-    "black and white": ("Strip out all color", "Make it a grayscale picture"),
-    "blurred": ("Defocus everything", "Soften the picture until it is blurry"),
-    "mirrored": ("Reflect the picture left to right", "Show the mirror image"),
-    "upside down": ("Invert top and bottom", "Stand the picture on its head"),
-    "faded": ("Wash out the colors", "Make it look pale and low in contrast"),
-    "inverted": ("Show the negative of this", "Reverse all the colors to their opposites"),
-    "vivid": ("Pump up the colors", "Make it more colorful"),
-    "text change": ("Rewrite {old} as {new}", "*Where it says {old}, it should say {new}"),
-    "text correct": (
-        "*There is a typo in {old}, the right spelling is {new}",
-        "Spell {old} correctly as {new}",
-    ),
-    "text colour": ("Recolor the word {old} to {new}", "Use {new} for the letters of {old}"),
-    "text add": ("Letter the word {new} {where}", "Include the text {new} {where}"),
-    "text below": ("Append {new} beneath {old}", "Underneath {old}, write {new}"),
-    "text remove": ("Scrub out {old}", "*I do not want to read {old} anymore"),
-    "text font": ("Typeset {old} in {new} letters", "Restyle the lettering of {old} as {new}"),
-    "text case": ("Put {old} into {new} letters", "*I would like {old} in {new} letters"),
-    "character": ("Depict this very {kind} {scene}", "*Imagine the same {kind} {scene}"),
-    "style reference": (
-        "Adopt the look of this picture to depict {scene}",
-        "*Same style, new content: {scene}",
-    ),
-    "put beside": ("Transfer {it} from picture one to picture two, {where} {other}",),
-    "put into": ("Transfer {it} from picture one to picture two, so that it is {where}",),
-    "put both": (
-        "Combine them in picture three: {it} of picture one {where}, {other} of picture two {place}",
-    ),
-    "take colour": ("Match {it} in picture one to the color of {other} in picture two",),
-    "take setting": ("Transfer the backdrop of picture two to picture one",),
-    "take style": ("Apply the look of picture two to picture one",),
-    "t2i": ("Illustrate {scene}", "*We see {scene}", "Generate {scene}"),
 }

@@ -16,6 +16,7 @@ from inkontext.data.world.layout import (
     new_figure,
     new_shape,
     new_sign,
+    stands_out,
 )
 from inkontext.data.world.palette import LIGHTS
 from inkontext.data.world.phrases import phrase
@@ -82,6 +83,8 @@ def same_character(ask: Ask, scene: Scene) -> Proposal | None:
     hero = heroes[0]
     said = mention(scene, hero, dice)
     setting = told_setting(ask)
+    if not stands_out(hero, setting):
+        return None
     pose = dice.pick(POSES) if dice.chance(50) else ""
     changed = replace(hero, pose=pose) if isinstance(hero, Figure) and pose else hero
     after = placed(ask, setting, changed)
@@ -106,7 +109,8 @@ def same_style(ask: Ask, scene: Scene) -> Proposal | None:
     """New content in the style of the reference."""
     if scene.style == "flat":
         return None
-    dice, after = ask.dice, told_setting(ask)
+    # Weather would hide the strokes that make the style.
+    dice, after = ask.dice, replace(told_setting(ask), weather="clear")
     for _ in range(1 + dice.below(2)):
         thing = told_thing(ask, after)
         after = placed(ask, after, replace(thing, size=172) if isinstance(thing, Shape) else thing) or after

@@ -37,7 +37,13 @@ def background(ask: Ask, scene: Scene) -> Proposal | None:
         words = ask.dice.pick(PLACE_WORDS[new.kind])
         return ask.propose("place", scene, after, 0, "background", scene.background.kind, new.kind, new=words)
     told = backdrop_words(after, ask.dice)
-    words = told if new.kind == "plain" else a(told) if new.kind == "gradient" else a(told + " pattern")
+    words = (
+        f"{ask.dice.pick(('plain', 'solid'))} {told.removeprefix('plain ')}"
+        if new.kind == "plain"
+        else a(told)
+        if new.kind == "gradient"
+        else a(told + " pattern")
+    )
     return ask.propose(
         "background",
         scene,
