@@ -1,0 +1,243 @@
+"""Local edits that change where things are, how many and how large: add, remove, move, resize, count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from inkontext.data.world.layout import (
+    CELLS,
+    SLOTS,
+    at_cell,
+    new_thing,
+)
+from inkontext.data.world.local import Subject, name_of, outline, recolour, repattern, replace_thing, reshape
+from inkontext.data.world.refer import describe, mention
+from inkontext.data.world.scene import (
+    Figure,
+    Scene,
+    Shape,
+    Sign,
+    Thing,
+    box_of,
+    is_free,
+)
+from inkontext.data.world.stock import Ask, Proposal
+from inkontext.data.world.vocabulary import (
+    NUMBERS,
+    PLACE_PHRASES,
+    cell_of,
+    colour_word,
+    noun,
+    plural,
+)
+
+_DIRECTIONS: Final = {"to the left": (-1, 0), "to the right": (1, 0), "up": (0, -1), "down": (0, 1)}
+_SHIFT: Final = 220  # how far "further to the left" is
+
+
+def add(ask: Ask, scene: Scene, beside: Thing | None = None, it: str = "") -> Proposal | None:
+    """A new thing in a free ninth of the picture, or beside one that is there."""
+    dice = ask.dice
+    new = new_thing(dice, scene, ask.stock, 2)
+    if beside is not None and it:
+        found = _beside(scene, new, beside, it, ask)
+        here, where = found if found else (None, "")
+    else:
+        cell = dice.pick(CELLS)
+        here, where = at_cell(new, cell), dice.pick(PLACE_PHRASES[cell])
+        if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
+            return None
+    if here is None:
+        return None
+    return ask.propose(
+        "add",
+        scene,
+        scene.plus(here),
+        here.id,
+        "presence",
+        "",
+        name_of(here),
+        new=describe(here, dice),
+        where=where,
+    )
+
+
+def _beside(scene: Scene, new: Thing, other: Thing, it: str, ask: Ask) -> tuple[Thing, str] | None:
+    """`new` next to `other` on a free side, and the words for that side."""
+    x0, y0, x1, y1 = box_of(other)
+    for side in ask.dice.shuffled(tuple(BESIDE)):
+        n0, m0, n1, m1 = box_of(replace(new, x=0, y=0))
+        x, y = {
+            "left": (x0 - 40 - n1, other.y),
+            "right": (x1 + 40 - n0, other.y),
+            "above": (other.x, y0 - 40 - m1),
+            "below": (other.x, y1 + 40 - m0),
+        }[side]
+        here = replace(new, x=x, y=y)
+        if is_free(scene, box_of(here)):
+            return here, f"{ask.dice.pick(BESIDE[side])} {it}"
+    return None
+
+
+BESIDE: Final[dict[str, tuple[str, ...]]] = {
+    "left": ("to the left of", "left of"),
+    "right": ("to the right of", "right of"),
+    "above": ("above", "over"),
+    "below": ("below", "under"),
+}
+
+
+def add_beside(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    return add(ask, scene, thing, it)
+
+
+def remove(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """The thing goes; what is behind it shows."""
+    return ask.propose(
+        "remove", scene, scene.without(thing.id), thing.id, "presence", name_of(thing), "", it=it
+    )
+
+
+def move(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """To the middle of another ninth of the picture."""
+    now = cell_of(thing.x, thing.y)
+    cell = ask.dice.pick([c for c in CELLS if c != now])
+    here = at_cell(thing, cell)
+    if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here), thing.id):
+        return None
+    if abs(here.x - thing.x) + abs(here.y - thing.y) < 160:
+        return None
+    return ask.propose(
+        "move",
+        scene,
+        scene.swap(here),
+        thing.id,
+        "position",
+        f"{thing.x},{thing.y}",
+        f"{here.x},{here.y}",
+        it=it,
+        where=ask.dice.pick(PLACE_PHRASES[cell]),
+    )
+
+
+def shift(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """By about a fifth of the picture in one direction."""
+    direction, (dx, dy) = ask.dice.pick(tuple(_DIRECTIONS.items()))
+    here = replace(thing, x=thing.x + dx * _SHIFT, y=thing.y + dy * _SHIFT)
+    if not is_free(scene, box_of(here), thing.id):
+        return None
+    return ask.propose(
+        "shift",
+        scene,
+        scene.swap(here),
+        thing.id,
+        "position",
+        f"{thing.x},{thing.y}",
+        f"{here.x},{here.y}",
+        it=it,
+        direction=direction,
+    )
+
+
+def resize(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """Half as large again, or five eighths."""
+    grow = ask.dice.chance(50)
+    size = thing.size * 150 // 100 if grow else thing.size * 62 // 100
+    if isinstance(thing, Sign) or size < (110 if isinstance(thing, Figure) else 52) or size > 330:
+        return None
+    here = replace(thing, size=size)
+    if not is_free(scene, box_of(here), thing.id, gap=6):
+        return None
+    return ask.propose(
+        "bigger" if grow else "smaller",
+        scene,
+        scene.swap(here),
+        thing.id,
+        "size",
+        str(thing.size),
+        str(size),
+        it=it,
+    )
+
+
+def swap_places(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """Two things change places."""
+    others = [t for t in scene.things if t.id != thing.id]
+    if not others:
+        return None
+    other = ask.dice.pick(others)
+    said = mention(scene, other, ask.dice)
+    here, there = replace(thing, x=other.x, y=other.y), replace(other, x=thing.x, y=thing.y)
+    after = scene.swap(here).swap(there)
+    free = is_free(after, box_of(here), thing.id, gap=4) and is_free(after, box_of(there), other.id, gap=4)
+    if said is None or not free or name_of(thing) == name_of(other):
+        return None
+    return ask.propose(
+        "swap",
+        scene,
+        after,
+        thing.id,
+        "position",
+        f"{thing.x},{thing.y}",
+        f"{here.x},{here.y}",
+        it=it,
+        other=said.text,
+    )
+
+
+def rows_of(scene: Scene) -> list[Shape]:
+    """The like shapes that stand in a row, or nothing."""
+    for first in scene.things:
+        if isinstance(first, Shape):
+            like = [
+                t
+                for t in scene.things
+                if isinstance(t, Shape) and replace(t, id=0, x=0) == replace(first, id=0, x=0)
+            ]
+            if len(like) > 1:
+                return like
+    return []
+
+
+def count(ask: Ask, scene: Scene) -> Proposal | None:
+    """More or fewer things in a row; they come and go at its right end."""
+    row, dice = rows_of(scene), ask.dice
+    if not row:
+        return None
+    n = dice.pick([k for k in range(2, 6) if k != len(row)])
+    after = scene.without(*(t.id for t in row[n:]))
+    for i in range(len(row), n):
+        new = replace(row[0], id=after.next_id(), x=SLOTS[i])
+        if not is_free(after, box_of(new), *(t.id for t in row), gap=8):
+            return None
+        after = after.plus(new)
+    things = plural(f"{colour_word(row[0].paint.colour, dice)} {noun(row[0].form, dice)}")
+    spell = (lambda k: NUMBERS[k]) if dice.chance(65) else str
+    return ask.propose(
+        "count",
+        scene,
+        after,
+        row[0].id,
+        "count",
+        str(len(row)),
+        str(n),
+        things=things,
+        n=spell(n),
+        old=spell(len(row)),
+    )
+
+
+SUBJECT_EDITS: Final[dict[Subject, int]] = {
+    recolour: 15,
+    repattern: 7,
+    reshape: 9,
+    outline: 3,
+    replace_thing: 12,
+    add_beside: 5,
+    remove: 11,
+    move: 8,
+    shift: 4,
+    resize: 8,
+    swap_places: 3,
+}
