@@ -50,11 +50,10 @@ def _latent_mask(mask: Mask, frame: Frame) -> Tensor:
     """The mask on the latent grid, `[1, 1, h, w]`, 1 = edit."""
     cell = GRID // 2
     if mask.mode == "reference":
-        resized = mask.image.resize(frame.canvas, Image.Resampling.LANCZOS)
-        white = torch.from_numpy(np.array(resized)).float()[None, None] / 255 >= 0.5
+        white = torch.from_numpy(np.array(frame.place(mask.image))).float()[None, None] / 255 >= 0.5
         return F.interpolate(white.float(), scale_factor=1 / cell)
-    # A cell is free if any of its pixels is; averaging down first cannot lose a thin stroke.
-    placed = frame.place(mask.image.point(lambda v: 255 if v else 0), Image.Resampling.BOX)
+    # A cell is free if any of its pixels is; averages in floating point cannot lose a thin stroke.
+    placed = frame.place(mask.image.point(lambda v: 255 if v else 0).convert("F"), Image.Resampling.BOX)
     return F.max_pool2d((torch.from_numpy(np.array(placed))[None, None] > 0).float(), cell)
 
 
@@ -62,7 +61,8 @@ def keep_outside(source: Image.Image, edited: Image.Image, mask: Image.Image) ->
     """`edited` where the mask allows, the source's own bytes everywhere else.
 
     Args:
-        source, edited: RGB pictures of one size.
+        source: RGB picture.
+        edited: RGB picture of the same size.
         mask: mode L, 0 = keep; greys blend. The seam is blended inside the mask only, over `SEAM` pixels.
     """
     allowed = np.asarray(mask, dtype=np.float32) / 255
@@ -73,7 +73,10 @@ def keep_outside(source: Image.Image, edited: Image.Image, mask: Image.Image) ->
 
 
 def _fade(mask: Image.Image) -> np.ndarray:
-    """`[H, W]` ramp: 0 outside the mask, rising to 1 at `SEAM` pixels inside; the picture's border is no seam."""
+    """`[H, W]` ramp: 0 outside the mask, rising to 1 at `SEAM` pixels inside; the picture's border is no seam.
+
+    A mask that is nowhere so thick reaches 1 at its thickest.
+    """
     inside = Image.fromarray((np.asarray(mask) > 0).astype(np.uint8))
     padded = np.pad(np.asarray(inside), SEAM, mode="edge")
     ramp = padded.astype(np.float32)
@@ -81,17 +84,22 @@ def _fade(mask: Image.Image) -> np.ndarray:
     for _ in range(SEAM - 1):
         layer = layer.filter(ImageFilter.MinFilter(3))
         ramp += np.asarray(layer)
-    return ramp[SEAM:-SEAM, SEAM:-SEAM] / SEAM
+    return ramp[SEAM:-SEAM, SEAM:-SEAM] / max(float(ramp.max()), 1.0)
 
 
 def restore_alpha(before: Picture, edited: Image.Image) -> Image.Image:
     """Give a transparent picture its alpha back: clear stays clear unless the edit painted there.
 
     The model saw transparency as white. A pixel that moved away from what the model saw becomes opaque
-    in proportion, so that what an edit adds outside the old outline is not hidden.
+    in proportion, so that what an edit adds outside the old outline is not hidden. The white is taken out of
+    half-transparent colours again; where nothing moved, all four bytes are the picture's own.
     """
-    assert before.alpha is not None
-    moved = np.abs(np.asarray(edited, np.int16) - np.asarray(before.rgb, np.int16)).max(axis=-1)
+    assert before.alpha is not None and before.stored is not None
+    after = np.asarray(edited, np.int16)
+    moved = np.abs(after - np.asarray(before.rgb, np.int16)).max(axis=-1)
     painted = np.clip((moved - 24) * 4, 0, 255).astype(np.uint8)  # 24 of 255: above autoencoder noise
     alpha = np.maximum(np.asarray(before.alpha), painted)
-    return Image.fromarray(np.dstack([np.asarray(edited), alpha]))
+    colour = 255 - (255 - after) * (255 / np.maximum(alpha, 1))[..., None]
+    own = (moved == 0) | (alpha == 0)
+    colour = np.where(own[..., None], np.asarray(before.stored), np.clip(np.rint(colour), 0, 255).astype(np.uint8))
+    return Image.fromarray(np.dstack([colour, alpha]))

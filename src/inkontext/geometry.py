@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from inkontext.errors import MaskError, OptionError
-from inkontext.safety.pictures import PictureLike, open_image, read_picture
+from inkontext.safety.pictures import MAX_PIXELS, PictureLike, open_image, read_picture
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
@@ -159,7 +159,7 @@ def parse_size(size: str | Size | None, resolution: int) -> Size | None:
     if size is None or size == "match":
         return None
     if isinstance(size, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([xX:])\s*(\d+(?:\.\d+)?)\s*", size)
+        match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d+)?)\s*([xX:])\s*(\d{1,9}(?:\.\d+)?)\s*", size)
         if match is None or (match[2] != ":" and "." in match[1] + match[3]):
             raise OptionError(f"size {size!r} is not understood; write 'match', WIDTHxHEIGHT or a ratio such as 16:9")
         first, second = float(match[1]), float(match[3])
@@ -170,6 +170,8 @@ def parse_size(size: str | Size | None, resolution: int) -> Size | None:
         size = (int(first), int(second))
     if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in size):
         raise OptionError(f"size {size!r} must be two whole numbers of pixels between 1 and 16384")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise OptionError(f"size {size[0]}x{size[1]} is more than {MAX_PIXELS // 10**6} megapixels; ask for less")
     return size[0], size[1]
 
 
@@ -186,15 +188,17 @@ def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Imag
     """
     if edits not in MASK_EDITS:
         raise OptionError(f"unknown mask convention {edits!r}; choose one of {', '.join(MASK_EDITS)}")
-    image = open_image(mask)
+    picture = read_picture(mask)
     if edits == "transparent":
-        if "A" not in image.getbands() and "transparency" not in image.info:
+        if picture.alpha is None and not open_image(mask).has_transparency_data:
             raise MaskError("the mask has no transparency; save it as RGBA, or say that white or black is edited")
-        grey = read_picture(mask).alpha or Image.new("L", image.size, 255)
+        free = 255 - np.asarray(picture.alpha or Image.new("L", picture.size, 255))
     else:
-        grey = read_picture(mask).rgb.convert("L")
-    if edits != "white":
-        grey = Image.fromarray(255 - np.asarray(grey))
+        grey = np.asarray((picture.stored or picture.rgb).convert("L"))
+        free = grey if edits == "white" else 255 - grey
+        if picture.alpha is not None:  # what is not drawn on a clear background must not be edited
+            free = np.minimum(free, np.asarray(picture.alpha))
+    grey = Image.fromarray(free)
     if grey.size != size:
         raise MaskError(
             f"the mask is {grey.width}x{grey.height} but the picture is {size[0]}x{size[1]}; make them the same size"

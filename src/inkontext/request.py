@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from inkontext import geometry
 from inkontext.compositing import Mask
@@ -16,6 +20,7 @@ from inkontext.safety.pictures import Picture, PictureLike, read_picture
 from inkontext.sequence import SCHEMES
 
 MASK_MODES = ("exact", "reference")
+_ONE = (str, bytes, Path, Image.Image, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,8 @@ def read_options(
     """Fill in the model's own defaults. Raises OptionError for what it cannot do."""
     numerics_for(reference_numerics)
     steps = sampling.steps if steps is None else steps
-    if not 1 <= steps <= 1000:
-        raise OptionError(f"steps must be between 1 and 1000, not {steps}")
+    if not isinstance(steps, int | np.integer) or not 1 <= steps <= 1000:
+        raise OptionError(f"steps must be a whole number from 1 to 1000, not {steps}")
     if guidance is not None and not has_guidance:
         raise OptionError("this model has no guidance input; use true_cfg (--true-cfg) instead")
     guidance = guidance if guidance is not None else (sampling.guidance or 1.0) if has_guidance else None
@@ -108,13 +113,17 @@ def edit_requests(
     if mask is not None and total > 1:
         raise OptionError("a mask belongs to one picture; edit the pictures one by one")
     seeds = _seeds(seed, total, count)
-    extra = tuple(read_picture(r, reference=stretch) for r in references)
+    several: Sequence[PictureLike] = [references] if isinstance(references, _ONE) else references
+    extra = tuple(read_picture(r, reference=stretch) for r in several)
+    if mask is not None and options.scheme == "stitch" and extra:
+        raise OptionError("a mask and stitched references do not go together; use another reference scheme")
     requests = []
     read: dict[int, Picture] = {}  # the same object given for several prompts is decoded and encoded once
     for i in range(total):
         source = images[i % len(images)]
-        picture = read.setdefault(id(source), read_picture(source, reference=stretch))
-        base = _edit_request(sampling, options, picture, prompts[i % len(prompts)], extra, size)
+        if id(source) not in read:
+            read[id(source)] = read_picture(source, reference=stretch)
+        base = _edit_request(sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size)
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
@@ -148,7 +157,7 @@ def _edit_request(
     first = lay(picture)
     if options.scheme == "stitch" and extra:
         pasted = geometry.stitch([picture.rgb, *(p.rgb for p in extra)])
-        contexts = (lay(Picture(pasted)),)
+        contexts = (lay(Picture(pasted, icc=picture.icc)),)
     else:
         contexts = (first, *map(lay, extra))
     wanted = geometry.parse_size(size, sampling.resolution)
@@ -169,8 +178,6 @@ def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, stren
     if not 0 < strength <= 1:
         raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
     first = request.contexts[0]
-    if request.options.scheme == "stitch" and len(request.contexts) != 1:
-        raise OptionError("a mask and stitched references do not go together; use another reference scheme")
     if mode == "exact" and not request.aligned:
         raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
     if request.frame.canvas != first.frame.canvas:
@@ -179,20 +186,22 @@ def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, stren
 
 
 def _prompts(prompt: str | Sequence[str]) -> list[str]:
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
     if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
         raise PromptError("the prompt is empty; say in a sentence what the picture should show or what to change")
+    if any("\ud800" <= letter <= "\udfff" for p in prompts for letter in p):
+        raise PromptError("the prompt is not valid Unicode; type it again, or set the terminal to UTF-8")
     return prompts
 
 
-def _seeds(seed: int | Sequence[int], pictures: int, count: int) -> list[list[int]]:
+def _seeds(seed: int | Sequence[int] | np.ndarray, pictures: int, count: int) -> list[list[int]]:
     """Seeds of every picture: `count` consecutive ones from its first, so that each can be made again alone."""
-    if count < 1:
-        raise OptionError(f"count must be at least 1, not {count}")
-    first = [seed] * pictures if isinstance(seed, int) else list(seed)
+    if not isinstance(count, int | np.integer) or count < 1:
+        raise OptionError(f"count must be a whole number of at least 1, not {count}")
+    first = list(seed) if isinstance(seed, Sequence | np.ndarray) else [seed] * pictures
     if len(first) != pictures:
         raise OptionError(f"{len(first)} seeds for {pictures} pictures; give one seed, or one for each")
     for s in first:
-        if not isinstance(s, int) or not 0 <= s < 2**63 - count:
-            raise OptionError(f"seed {s!r} must be a whole number from 0 to 2^63")
-    return [[s + i for i in range(count)] for s in first]
+        if not isinstance(s, int | np.integer) or not 0 <= s < 2**63 - count:
+            raise OptionError(f"seed {s!r} must be a whole number from 0 to 2^63 - 1")
+    return [[int(s) + i for i in range(count)] for s in first]

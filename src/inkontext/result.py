@@ -46,9 +46,12 @@ class Result:
 
     def save(self, path: str | Path) -> list[Path]:
         """Write the pictures with their records inside; several are numbered name-1.png, name-2.png, ..."""
-        path = Path(path)
-        one = len(self.images) == 1
-        paths = [path if one else path.with_stem(f"{path.stem}-{i + 1}") for i in range(len(self.images))]
+        paths = numbered(Path(path), len(self.images))
         for target, image, record in zip(paths, self.images, self.records, strict=True):
             save_picture(image, target, record)
         return paths
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """The names that `count` pictures saved as `path` get."""
+    return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(count)]

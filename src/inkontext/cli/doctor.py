@@ -11,6 +11,7 @@ from inkontext.cli import options as o
 
 if TYPE_CHECKING:
     import torch
+    from rich.table import Table
 
 GIB = 2**30
 
@@ -23,18 +24,33 @@ def doctor(device: o.Device = None, json: o.Json = None) -> None:
 
         write_json(json, body)
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     for key in ("inkontext", "python", "torch", "device", "threads", "memory_gib", "disk_gib", "attention"):
         console.print(f"[bold]{key}[/]  {body[key]}")
-    rates = Table("dtype", "matmul GFLOP/s", title="measured rate")
-    for name, rate in body["matmul_gflops"].items():
-        rates.add_row(name, f"{rate:,.0f}")
-    fits = Table("model", "dtype", "needs GiB", "fits", title="one edit with one reference at the model's size")
-    for row in body["models"]:
-        fits.add_row(row["name"], row["dtype"], f"{row['needs_gib']:.2f}", "yes" if row["fits"] else "no")
-    console.print(rates, fits)
+    rates = "   ".join(f"{name} {rate:,.0f}" for name, rate in body["matmul_gflops"].items())
+    console.print(f"[bold]matmul_gflops[/]  {rates}")
+    console.print(f"\nGiB that one edit at the model's size needs; {body['memory_gib']} are free here:")
+    console.print(_fit_table(body["models"]))
+
+
+def _fit_table(rows: list[dict[str, Any]]) -> Table:
+    """One row a model, one column a dtype."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    kinds = list(dict.fromkeys(row["dtype"] for row in rows))
+    table = Table("model", box=SIMPLE_HEAD)
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for name in dict.fromkeys(row["name"] for row in rows):
+        cells = {row["dtype"]: row for row in rows if row["name"] == name}
+        table.add_row(name, *(_cell(cells[kind]) for kind in kinds))
+    return table
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"{row['needs_gib']:.2f} " + ("[green]fits[/]" if row["fits"] else "[red]  no[/]")
 
 
 def _examine(name: str | None) -> dict[str, Any]:

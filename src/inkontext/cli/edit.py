@@ -38,12 +38,12 @@ def edit(
     json: o.Json = None,
 ) -> None:
     """Change a picture as the prompt says; everything else stays where and as it was."""
-    path = o.check_outputs(out, f"{image.stem}-edited.png", json)
+    path = o.check_outputs(out, f"{image.stem}-edited.png", json, count)
     from inkontext.geometry import read_mask
     from inkontext.safety.pictures import read_picture
 
     # What is wrong with the pictures should not wait for the model to load.
-    picture = read_picture(image)
+    picture = read_picture(image, reference=fit == "reference")
     for file in ref or []:
         read_picture(file)
     if mask is not None:

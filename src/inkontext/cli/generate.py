@@ -29,7 +29,7 @@ def generate(
     json: o.Json = None,
 ) -> None:
     """Make a picture from text alone."""
-    path = o.check_outputs(out, "generated.png", json)
+    path = o.check_outputs(out, "generated.png", json, count)
     pipeline = o.load(model, device, dtype, autoencoder, text)
     o.run(
         lambda callback: pipeline.generate(

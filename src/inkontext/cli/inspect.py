@@ -9,7 +9,7 @@ import typer
 
 from inkontext.cli import options as o
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
 def inspect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from inkontext import __version__
 from inkontext.cli import convert, doctor, edit, generate, inspect, models
 from inkontext.errors import InKontextError
 
+_INTERRUPTED = "interrupted; nothing was written"
 app = typer.Typer(
     name="inkontext",
     help="Edit and generate pictures with FLUX.1 Kontext and models of its kind.",
@@ -43,12 +45,19 @@ def main() -> NoReturn:
     except InKontextError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was written", 130)
-    except MemoryError:
+        _fail(_INTERRUPTED, 130)
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch's own out-of-memory errors are RuntimeErrors, and PyTorch may not be imported here.
+        if not isinstance(error, MemoryError) and not re.search("out of memory|can't allocate memory", str(error)):
+            raise
         _fail("out of memory; use a smaller --size, --dtype bfloat16, or fewer references", 3)
+    except SystemExit as leaving:
+        if leaving.code == 130:  # typer's answer to Ctrl-C
+            _fail(_INTERRUPTED, 130)
+        raise
     sys.exit(0)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"inkontext: {message}", file=sys.stderr)
+    print("inkontext:", " ".join(message.split()), file=sys.stderr)
     sys.exit(code)

@@ -14,13 +14,19 @@ def models(json: o.Json = None) -> None:
         from inkontext.storage import write_json
 
         write_json(json, {"models": rows})
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "parameters", "resolution", "text", "steps", "guidance", "weights")
+    table = Table("name", box=SIMPLE_HEAD)
+    for heading in ("parameters", "resolution", "text", "steps", "guidance"):
+        table.add_column(heading, justify="right")
+    table.add_column("weights")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+        table.add_row(*("-" if value is None else str(value) for value in row.values()))
+    console = Console()
+    console.print(table)
+    console.print("yours: give your own with --model (a folder, a .safetensors file or a hub id); random: untrained.")
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -43,7 +49,7 @@ def _rows() -> list[dict[str, Any]]:
                 "text": preset.sampling.text_length,
                 "steps": preset.sampling.steps,
                 "guidance": preset.sampling.guidance,
-                "weights": embedded if preset.name in ("tiny", "debug") else "yours (folder, file or hub id)",
+                "weights": embedded if preset.name in ("tiny", "debug") else "yours",
             }
         )
     return rows

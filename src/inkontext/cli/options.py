@@ -54,25 +54,30 @@ def load(
     return pipeline
 
 
-def check_outputs(out: Path | None, default: str, json: Path | None) -> Path:
+def check_outputs(out: Path | None, default: str, json: Path | None, count: int) -> Path:
     """The path to write to, found wrong before the work and not after it."""
-    from inkontext.errors import StorageError
+    from inkontext.errors import OptionError
     from inkontext.safety.provenance import check_suffix
 
-    path = out or _free(Path(default))
-    check_suffix(path)
-    for file in filter(None, (path, json)):
-        folder = next(p for p in file.absolute().parents if p.exists())
-        if file.is_dir() or not folder.is_dir():
-            raise StorageError(f"cannot write '{file}'; name a file in a folder that can be written")
+    try:
+        path = out or _free(Path(default), count)
+        check_suffix(path)
+        for file in filter(None, (path, json)):
+            folder = next(p for p in file.absolute().parents if p.exists())
+            if file.is_dir() or not folder.is_dir():
+                raise OptionError(f"cannot write '{file}', a folder or inside a file; name a file in a folder")
+    except OSError as error:
+        raise OptionError(f"cannot write there ({error.strerror}); name another file with --out") from error
     return path
 
 
-def _free(path: Path) -> Path:
+def _free(path: Path, count: int) -> Path:
     """`path`, or the first numbered variant that does not exist: a default name never overwrites."""
+    from inkontext.result import numbered
+
     number = 2
     candidate = path
-    while candidate.exists():
+    while any(p.exists() for p in numbered(candidate, count)):
         candidate = path.with_stem(f"{path.stem}-{number}")
         number += 1
     return candidate

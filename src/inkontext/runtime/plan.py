@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from inkontext.errors import MemoryPlanError
+from inkontext.errors import MemoryPlanError, OptionError
 from inkontext.model.presets import AutoencoderConfig, CLIPConfig, T5Config, TransformerConfig
 from inkontext.weights.tensors import TensorFiles
 
@@ -63,7 +63,14 @@ def available_bytes(device: torch.device) -> int:
     else:
         free = psutil.virtual_memory().available - BASE_BYTES
     limit = os.environ.get("INKONTEXT_MEMORY")
-    return min(free, int(float(limit) * GIB)) if limit else free
+    if not limit:
+        return free
+    try:
+        return min(free, int(float(limit) * GIB))
+    except (ValueError, OverflowError) as error:
+        raise OptionError(
+            f"INKONTEXT_MEMORY={limit} is no number of GiB; set it to one such as 16, or unset it"
+        ) from error
 
 
 def count_parameters(folder: Path, parts: Sequence[str]) -> int:

@@ -7,27 +7,50 @@ picture (EXIF-rotated, transparent, 16-bit, palette, CMYK, grey) becomes 8-bit R
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from inkontext.errors import PictureError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # MPO is opened by JPEG's reader
 MAX_PIXELS = 128_000_000
 PictureLike = str | Path | bytes | Image.Image | np.ndarray
+# What Pillow raises on damaged files, found by flipping and cutting bytes of every format.
+DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, ArithmeticError,
+           struct.error, zlib.error)  # fmt: skip
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `rgb` (mode RGB, transparency laid over white), `alpha` (mode L) or None, ICC profile."""
+    """A decoded picture.
+
+    Attributes:
+        rgb: mode RGB, transparency laid over white: what the model sees.
+        alpha: mode L, or None for an opaque picture.
+        icc: colour profile of `rgb`.
+        stored: with `alpha`, the RGB colours as they stand in the file, under the transparency.
+    """
 
     rgb: Image.Image
     alpha: Image.Image | None = None
     icc: bytes | None = None
+    stored: Image.Image | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -45,53 +68,68 @@ def read_picture(source: PictureLike, *, reference: bool = False) -> Picture:
         PictureError: missing, unreadable, truncated, too large, or of a kind that is not a picture.
     """
     image = open_image(source)
-    if reference:
-        return Picture(image.convert("RGB"))
     try:
-        return _normalise(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PictureError(f"{_describe(source)} cannot be converted to RGB ({error}); re-save it as PNG") from error
+        return Picture(image.convert("RGB")) if reference else _normalise(image)
+    except DAMAGE as error:
+        name, reason = _describe(source), _reason(error)
+        raise PictureError(f"{name} cannot be converted to RGB ({reason}); re-save it as PNG") from error
 
 
 def open_image(source: PictureLike) -> Image.Image:
     """The fully decoded PIL image behind `source`, in its own mode and orientation. Raises as `read_picture`."""
-    if isinstance(source, Image.Image):
-        _check_size(source, _describe(source))
-        image = source
-    elif isinstance(source, np.ndarray):
-        return _from_array(source)
-    else:
-        image = _open_file(source)
-    try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{_describe(source)} is damaged or cut short ({error}); get the file again") from error
-    return image
-
-
-def _open_file(source: str | Path | bytes) -> Image.Image:
     name = _describe(source)
-    if not isinstance(source, bytes):
-        path = Path(source)
-        if path.is_dir():
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    if isinstance(source, Image.Image):
+        return _load(source, name)
+    if not isinstance(source, str | Path | bytes):
+        raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
+    with _open_file(source, name) as file:
+        return _load(_identify(file, name), name)
+
+
+def _open_file(source: str | Path | bytes, name: str) -> IO[bytes]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        if Path(source).is_dir():
             raise PictureError(f"{name} is a folder; give the picture file inside it")
-        if not path.exists():
-            raise PictureError(f"{name} does not exist; check the path")
-        source = path
+        return Path(source).open("rb")
+    except FileNotFoundError as error:
+        raise PictureError(f"{name} does not exist; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"{name} cannot be read ({reason}); check the path and its permissions") from error
+
+
+def _identify(file: IO[bytes], name: str) -> Image.Image:
+    """Read the header alone."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            data = io.BytesIO(source) if isinstance(source, bytes) else source
-            image = Image.open(data, formats=FORMATS)
+            warnings.simplefilter("ignore")  # a bomb is judged below, a damaged file when it is decoded
+            return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise PictureError(f"{name} is not a picture in {', '.join(FORMATS)}; convert it to PNG first") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name} claims more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PictureError(f"{name} cannot be read ({reason}); check the file and its permissions") from error
+    except DAMAGE as error:
+        raise PictureError(f"{name} is damaged or cut short ({_reason(error)}); get the file again") from error
+
+
+def _load(image: Image.Image, name: str) -> Image.Image:
     _check_size(image, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except (*DAMAGE, Image.DecompressionBombError) as error:
+        raise PictureError(f"{name} is damaged or cut short ({_reason(error)}); get the file again") from error
     return image
+
+
+def _reason(error: BaseException) -> str:
+    """An error's words on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check_size(image: Image.Image, name: str) -> None:
@@ -124,9 +162,10 @@ def _describe(source: PictureLike) -> str:
 
 def _normalise(image: Image.Image) -> Picture:
     icc = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode == "CMYK":
         return Picture(_from_cmyk(image, icc))
+    icc = icc if icc and icc[16:20] == b"RGB " else None  # a grey profile would be wrong for what we return
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
         image = _to_eight_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -134,14 +173,26 @@ def _normalise(image: Image.Image) -> Picture:
         alpha = rgba.getchannel("A")
         if alpha.getextrema() != (255, 255):
             white = Image.new("RGBA", rgba.size, "white")
-            return Picture(Image.alpha_composite(white, rgba).convert("RGB"), alpha, icc)
+            return Picture(Image.alpha_composite(white, rgba).convert("RGB"), alpha, icc, rgba.convert("RGB"))
         image = rgba
     return Picture(image.convert("RGB"), None, icc)
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """A copy turned as its EXIF orientation says; EXIF that cannot be read says nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except DAMAGE:
+        orientation = None
+    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image.copy() if method is None else image.transpose(method)
+
+
 def _to_eight_bit(image: Image.Image) -> Image.Image:
     """16-bit and 32-bit grey to 8 bits. Pillow's own conversion clips at 255 instead of scaling."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
     top = 65535.0 if image.mode != "F" else 1.0 if values.max(initial=0) <= 1 else 255.0
     return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
 

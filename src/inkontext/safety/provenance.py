@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from PIL import Image, PngImagePlugin
 
 from inkontext import __version__
 from inkontext.errors import OptionError
-from inkontext.safety.pictures import open_image
+from inkontext.safety.pictures import DAMAGE, open_image
 from inkontext.storage import atomic_path
 
 KEY = "inkontext"
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131
+_JPEG_ROOM = 64_000  # bytes of text; an EXIF segment holds 65533 in all
 
 
 def check_suffix(path: Path) -> str:
@@ -43,8 +45,8 @@ def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | Non
     else:
         exif = Image.Exif()
         exif[_SOFTWARE] = f"InKontext {__version__}"
-        if text:
-            exif[_IMAGE_DESCRIPTION] = text
+        if metadata and text:
+            exif[_IMAGE_DESCRIPTION] = text if kind == "WEBP" or len(text) <= _JPEG_ROOM else _shortened(metadata)
         options |= {"exif": exif, "quality": 95}
     if kind == "JPEG":
         options["subsampling"] = 0
@@ -52,8 +54,18 @@ def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | Non
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("RGB")
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
+    try:
+        image.save(buffer, kind, **options)
+    except (OSError, ValueError) as error:  # WebP ends at 16383 pixels a side, JPEG at 65535
+        raise OptionError(f"{image.width}x{image.height} pixels do not go into {kind} ({error}); use .png") from error
     return buffer.getvalue()
+
+
+def _shortened(metadata: dict[str, Any]) -> str:
+    """The record with long texts cut, for a JPEG's 64 KiB."""
+    cut = {key: value[:2000] + "…" if isinstance(value, str) and len(value) > 2000 else value
+           for key, value in metadata.items()}  # fmt: skip
+    return json.dumps({KEY: cut | {"shortened": True}})
 
 
 def save_picture(image: Image.Image, path: Path, metadata: dict[str, Any] | None = None) -> None:
@@ -71,12 +83,12 @@ def save_picture(image: Image.Image, path: Path, metadata: dict[str, Any] | None
 def read_metadata(path: Path) -> dict[str, Any] | None:
     """The record inside a picture, or None if it has none of ours. Raises PictureError for no picture."""
     image = open_image(path)
-    text = image.info.get(KEY) or image.getexif().get(_IMAGE_DESCRIPTION)
-    if not isinstance(text, str):
-        return None
     try:
-        body = json.loads(text)
-    except json.JSONDecodeError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = image.info.get(KEY) or image.getexif().get(_IMAGE_DESCRIPTION)
+        body = json.loads(text) if isinstance(text, str) else None
+    except (*DAMAGE, RecursionError):  # somebody else's broken metadata is not our record
         return None
     record = body.get(KEY) if isinstance(body, dict) else None
     return record if isinstance(record, dict) else None

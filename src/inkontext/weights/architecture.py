@@ -16,7 +16,19 @@ _AXES_OF_HEAD = {128: (16, 56, 56)}  # every released FLUX.1 checkpoint
 def _count(component: Component, pattern: str) -> int:
     """One more than the largest index that `pattern` captures among the names, 0 if there is none."""
     found = (re.match(pattern, name) for name in component.names())
-    return max((int(m[1]) + 1 for m in found if m), default=0)
+    # Never more than there are tensors, or one name with a huge index would ask for a huge network.
+    return min(len(component.files), max((int(m[1]) + 1 for m in found if m), default=0))
+
+
+def _shape(component: Component, name: str, kind: str) -> tuple[int, ...]:
+    """Shape of a tensor that a configuration is read from; raises WeightsError where it cannot be."""
+    info = component.get(name)
+    dimensions = 1 if name.endswith((".scale", "norm_k.weight")) else 4 if "conv" in name else 2
+    if info is None:
+        raise WeightsError(f"'{component.files.paths[0]}' lacks {name}; it is not a whole {kind}")
+    if len(info.shape) != dimensions or not info.count:
+        raise WeightsError(f"{name} in '{component.files.paths[0]}' is {list(info.shape)}; it is no {kind}'s")
+    return info.shape
 
 
 def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = None) -> TransformerConfig:
@@ -33,10 +45,7 @@ def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = N
     names = {e.bfl: component.sources(e)[0] for e in transformer_map(one_block)}
 
     def shape(bfl: str) -> tuple[int, ...]:
-        info = component.get(names[bfl])
-        if info is None:
-            raise WeightsError(f"'{component.files.paths[0]}' lacks {names[bfl]}; it is not a whole FLUX transformer")
-        return info.shape
+        return _shape(component, names[bfl], "FLUX transformer")
 
     hidden, in_channels = shape("img_in.weight")
     head_dim = shape("double_blocks.0.img_attn.norm.key_norm.scale")[0]
@@ -66,7 +75,7 @@ def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = N
             qkv_bias=component.get(names["double_blocks.0.img_attn.qkv.bias"]) is not None,
             guidance_embed=component.get(names["guidance_in.in_layer.weight"]) is not None,
         )
-    except ValueError as error:
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise WeightsError(f"'{component.files.paths[0]}' is no FLUX transformer: {error}") from error
 
 
@@ -78,15 +87,17 @@ def infer_autoencoder(
     level = "encoder.down.{}.block.{}" if bfl else "encoder.down_blocks.{}.resnets.{}"
 
     def shape(name: str) -> tuple[int, ...]:
-        info = component.get(name)
-        if info is None:
-            raise WeightsError(f"'{component.files.paths[0]}' lacks {name}; it is not a whole autoencoder")
-        return info.shape
+        return _shape(component, name, "autoencoder")
 
     ch, in_channels = shape("encoder.conv_in.weight")[:2]
     escaped = level.replace(".", r"\.")
     levels = _count(component, escaped.format(r"(\d+)", r"\d+"))
     widths = [shape(level.format(i, 0) + ".conv1.weight")[0] for i in range(levels)]
+    if ch % 32 or any(w % ch for w in widths):
+        raise WeightsError(
+            f"'{component.files.paths[0]}' is no FLUX autoencoder: levels of {widths} channels after {ch}, "
+            "which should be a multiple of 32 and theirs of it"
+        )
     return AutoencoderConfig(
         in_channels=in_channels,
         out_channels=shape("decoder.conv_out.weight")[0],

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from inkontext.errors import WeightsError
 from inkontext.model.presets import PRESETS, AutoencoderConfig, Preset, Sampling, TransformerConfig
 from inkontext.storage import write_json
@@ -57,13 +59,13 @@ def _build(kind: type, body: Any, path: Path) -> Any:
         extra = ", ".join(sorted(set(body) - known)) if isinstance(body, dict) else str(body)
         raise WeightsError(f"'{path}' has fields this version does not know ({extra}); update inkontext")
     try:
-        return kind(**{key: _tuples(value) for key, value in body.items()})
-    except (TypeError, ValueError) as error:
+        return TypeAdapter(kind).validate_python(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise WeightsError(f"'{path}' describes an impossible {kind.__name__}: {where} {first['msg']}") from error
+    except ZeroDivisionError as error:
         raise WeightsError(f"'{path}' describes an impossible {kind.__name__}: {error}") from error
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
 def read_card(path: Path) -> Card | None:
@@ -73,17 +75,10 @@ def read_card(path: Path) -> Card | None:
     body = read_json(path)
     if body.pop("format", None) != FORMAT:
         raise WeightsError(f"'{path}' has another format than {FORMAT}; update inkontext")
-    try:
-        return Card(
-            name=str(body["name"]),
-            transformer=_build(TransformerConfig, body["transformer"], path),
-            autoencoder=_build(AutoencoderConfig, body["autoencoder"], path),
-            sampling=_build(Sampling, body["sampling"], path),
-            trained=bool(body.get("trained", True)),
-            notes=body.get("notes"),
-        )
-    except KeyError as error:
-        raise WeightsError(f"'{path}' lacks {error}; restore it from where the model came") from error
+    parts = {"transformer": TransformerConfig, "autoencoder": AutoencoderConfig, "sampling": Sampling}
+    if missing := sorted({"name", *parts} - set(body)):
+        raise WeightsError(f"'{path}' lacks {', '.join(missing)}; restore it from where the model came")
+    return _build(Card, body | {key: _build(kind, body[key], path) for key, kind in parts.items()}, path)
 
 
 def recognise(name: str, cfg: TransformerConfig) -> Preset | None:
@@ -106,15 +101,20 @@ def sampling_for(name: str, cfg: TransformerConfig, scheduler: dict[str, Any] | 
     sampling = preset.sampling if preset else Sampling(guidance=2.5 if cfg.guidance_embed else None)
     if scheduler is None:
         return sampling
+    try:
+        return replace(sampling, shift=_shift_of(scheduler))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"the scheduler config of '{name}' cannot be used ({error}); restore it") from error
+
+
+def _shift_of(scheduler: dict[str, Any]) -> tuple[tuple[int, float], tuple[int, float]] | None:
     if not scheduler.get("use_dynamic_shifting", False):
         shift = float(scheduler.get("shift", 1.0))
-        constant = ((256, math.log(shift)), (4096, math.log(shift)))
-        return replace(sampling, shift=None if shift == 1.0 else constant)
-    points = (
+        return None if shift == 1.0 else ((256, math.log(shift)), (4096, math.log(shift)))
+    return (
         (int(scheduler.get("base_image_seq_len", 256)), float(scheduler.get("base_shift", 0.5))),
         (int(scheduler.get("max_image_seq_len", 4096)), float(scheduler.get("max_shift", 1.15))),
     )
-    return replace(sampling, shift=points)
 
 
 def scheduler_json(sampling: Sampling) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class Component:
         """Names of all tensors that ought to belong to this network, side tensors of quantisation left out."""
         others = tuple(p for p in NEIGHBOURS if p != self.prefix)
         own = [n for n in self.files if n.startswith(self.prefix) and (self.prefix or not n.startswith(others))]
-        strangers = [n for n in self.files if not n.startswith((*others, self.prefix))] if self.prefix else []
+        bare = any(mark in self.files for mark in (*TRANSFORMER_MARKS.values(), *AUTOENCODER_MARKS.values()))
+        alone = self.prefix and not bare  # else what has no prefix is another network's
+        strangers = [n for n in self.files if not n.startswith((*others, self.prefix))] if alone else []
         named = [n.removeprefix(self.prefix) for n in own] + strangers
         return [n for n in named if not n.endswith(_SIDE) and n != "scaled_fp8"]
 
@@ -83,8 +85,16 @@ class Component:
 
     def _read_one(self, name: str) -> Tensor:
         tensor = self.files.read(self.prefix + name)
-        scale = self.scale_name(name)
-        return tensor if scale is None else tensor.float() * self.files.read(scale).float()
+        scale_name = self.scale_name(name)
+        if scale_name is None:
+            return tensor
+        scale = self.files.read(scale_name).float()
+        if scale.numel() not in (1, len(tensor)):
+            raise WeightsError(
+                f"{scale_name} in '{self.files.paths[0]}' scales in blocks of a kind not known here; "
+                "use a bf16, fp8 or plain safetensors version of this model"
+            )
+        return tensor.float() * scale.reshape(-1, *[1] * (tensor.ndim - 1))
 
 
 def find_component(files: TensorFiles, kind: str) -> Component:

@@ -13,13 +13,14 @@ from torch import Tensor
 from inkontext.errors import OptionError, StorageError, WeightsError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.transformer import FluxTransformer
+from inkontext.weights.architecture import transformer_json
 from inkontext.weights.autoencoder_map import autoencoder_map
 from inkontext.weights.card import CARD, Card, read_json
 from inkontext.weights.component import Component, key_report
 from inkontext.weights.folder import STEM, write_configs
 from inkontext.weights.load import autoencoder_of, sampling_of, transformer_of
 from inkontext.weights.mapping import Entry
-from inkontext.weights.source import TEXT_PARTS, Source
+from inkontext.weights.source import AUTOENCODER_NAMES, TEXT_PARTS, Source
 from inkontext.weights.tensors import Specs, write_sharded, write_tensors
 from inkontext.weights.transformer_map import transformer_map
 
@@ -44,7 +45,10 @@ class _Reader:
         """Name -> (dtype, shape) of everything to be written."""
         specs: dict[str, tuple[torch.dtype, Sequence[int]]] = {}
         for entry in dict.fromkeys(self.entries.values()):
-            stored = self.component.files[self.component.prefix + self.component.sources(entry)[0]].dtype
+            infos = [self.component.files[self.component.prefix + n] for n in self.component.sources(entry)]
+            stored = infos[0].dtype
+            if self.dtype is None and any(i.dtype != stored for i in infos):
+                raise WeightsError(f"the parts of {entry.bfl} have different types; name one with --dtype")
             shape = tuple(shapes[entry.bfl])
             names, parts = ((entry.bfl,), [shape]) if self.layout == "bfl" else (entry.parts, entry.part_shapes(shape))
             specs |= {n: (self.dtype or stored, s) for n, s in zip(names, parts, strict=True)}
@@ -84,6 +88,8 @@ def convert(source: Source, target: Path, layout: str, dtype: torch.dtype | None
     card = source.card or Card(source.name, cfg, autoencoder_cfg, sampling_of(source, cfg))
     with torch.device("meta"):
         shapes = [dict(m.state_dict()) for m in (FluxTransformer(cfg), AutoEncoder(autoencoder_cfg))]
+    if layout == "diffusers":
+        transformer_json(cfg)  # refuses now what it could not describe after hours of writing
     maps = [transformer_map(cfg), autoencoder_map(autoencoder_cfg)]
     readers, specs = [], []
     for component, entries, state in zip((transformer, autoencoder), maps, shapes, strict=True):
@@ -91,7 +97,7 @@ def convert(source: Source, target: Path, layout: str, dtype: torch.dtype | None
         key_report(component, entries, sizes).raise_unless_fits()
         readers.append(_Reader(component, entries, layout, dtype))
         specs.append(readers[-1].specs(sizes))
-    _check_space(target, specs)
+    _check_space(target, source, specs)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
@@ -101,7 +107,7 @@ def convert(source: Source, target: Path, layout: str, dtype: torch.dtype | None
                 target.rmdir()
             made.replace(target)
     except OSError as error:
-        raise StorageError(f"cannot write '{target}' ({error.strerror}); choose another place") from error
+        raise StorageError(f"cannot write '{target}' ({error.strerror or error}); choose another place") from error
     return target
 
 
@@ -112,7 +118,13 @@ def _write(
     for part in towers:
         shutil.copytree(source.text / part, folder / part)
     if layout == "bfl":
-        write_tensors(folder / f"{source.name}.safetensors", specs[0], readers[0])
+        # A model called "ae" must not be taken for its own autoencoder.
+        name = (
+            f"{source.name}.safetensors"
+            if f"{source.name}.safetensors" not in AUTOENCODER_NAMES
+            else "flux.safetensors"
+        )
+        write_tensors(folder / name, specs[0], readers[0])
         write_tensors(folder / "ae.safetensors", specs[1], readers[1])
         card.save(folder / CARD)
         return
@@ -128,8 +140,9 @@ def _tower_class(folder: Path) -> str:
     return str(named) if named else _TOWER_CLASSES[folder.name]
 
 
-def _check_space(target: Path, specs: Sequence[Specs]) -> None:
+def _check_space(target: Path, source: Source, specs: Sequence[Specs]) -> None:
     needed = sum(torch.Size(s).numel() * d.itemsize for spec in specs for d, s in spec.values())
+    needed += sum(f.stat().st_size for part in TEXT_PARTS for f in (source.text / part).rglob("*") if f.is_file())
     place = next(p for p in (target, *target.absolute().parents) if p.exists())
     free = shutil.disk_usage(place).free
     if needed > free:

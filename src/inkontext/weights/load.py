@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
 from inkontext.errors import ModelNotFoundError, NonFiniteError
 from inkontext.model.autoencoder import AutoEncoder
@@ -25,6 +27,10 @@ from inkontext.weights.mapping import Entry
 from inkontext.weights.source import TEXT_PARTS, Source
 from inkontext.weights.tensors import TensorFiles
 from inkontext.weights.transformer_map import transformer_map
+
+# What transformers raises for folders that are damaged one way or another.
+_UNREADABLE = (OSError, ValueError, TypeError, AttributeError, LookupError, RuntimeError, SafetensorError,
+               StrictDataclassError)  # fmt: skip
 
 Placement = Callable[[str, torch.dtype], tuple[torch.device, torch.dtype]]
 
@@ -90,12 +96,19 @@ def fill(module: nn.Module, component: Component, entries: Sequence[Entry], plac
         device, dtype = place(entry.bfl, tensor.dtype)
         # A copy even when nothing changes: the file's mapping must not outlive this loop.
         tensor = tensor.to(device, dtype, copy=True)
-        if not torch.isfinite(tensor.float() if dtype.itemsize == 1 else tensor).all():
+        if not _is_finite(tensor):
             raise NonFiniteError(f"tensor {entry.bfl} in '{component.files.paths[0]}' has NaN or infinity in it; "
                                  "the file is damaged or was cast badly, get it again")  # fmt: skip
         owner, _, leaf = entry.bfl.rpartition(".")
         setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
     return report
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """On the meta device, where a load is only rehearsed, there is nothing to look at."""
+    if tensor.is_meta:
+        return True
+    return bool(torch.isfinite(tensor.float() if tensor.dtype.itemsize == 1 else tensor).all())
 
 
 def load_towers(folder: Path, length: int, device: torch.device | str, dtype: torch.dtype) -> TextTowers:
@@ -116,11 +129,15 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
     t5 = _tower(T5EncoderModel, folder / "text_encoder_2", device, dtype)
     clip = _tower(CLIPTextModel, folder / "text_encoder", device, dtype)
     tokenizers = []
-    for kind, part in ((AutoTokenizer, "tokenizer_2"), (CLIPTokenizer, "tokenizer")):
+    for kind, part, tower in ((AutoTokenizer, "tokenizer_2", t5), (CLIPTokenizer, "tokenizer", clip)):
         try:
             tokenizers.append(kind.from_pretrained(folder / part, local_files_only=True))
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
+            # Without its vocabulary file a tokenizer is made nevertheless, of a few special pieces.
+            pieces, rows = len(tokenizers[-1]), tower.config.vocab_size  # type: ignore[union-attr, arg-type]
+            if not rows / 2 <= pieces <= rows:  # type: ignore[operator]
+                raise ValueError(f"it has {pieces} pieces for an encoder of {rows}")
+        except _UNREADABLE as error:
+            reason = str(error).strip().partition("\n")[0]
             raise ModelNotFoundError(f"'{folder / part}' holds no usable tokenizer ({reason}); restore it") from error
     return TextTowers(t5, clip, *tokenizers, length=length)
 
@@ -128,14 +145,21 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
 def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
     from transformers.utils import logging
 
+    if not (folder / "config.json").is_file():  # transformers would take its own defaults
+        raise ModelNotFoundError(f"'{folder}' has no config.json; restore it from where the model came")
     showed_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         module, info = kind.from_pretrained(  # type: ignore[attr-defined]
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )  # fmt: skip - mismatches are reported below, by name
+    except _UNREADABLE as error:
+        reason = str(error).strip().partition("\n")[0]
         raise ModelNotFoundError(f"'{folder}' holds no usable text encoder ({reason}); restore its files") from error
     finally:
         if showed_bars:
@@ -145,7 +169,7 @@ def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dt
         len(module.state_dict()) - len(info["missing_keys"]),
         sorted(info["missing_keys"]),
         sorted(info["unexpected_keys"]),
-        [str(key) for key in sorted(info["mismatched_keys"])],
+        [f"{name} is {list(stored)}, should be {list(own)}" for name, stored, own in sorted(info["mismatched_keys"])],
     )
     report.raise_unless_fits()
     for name, parameter in module.named_parameters():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from inkontext.weights.card import CARD, Card, read_card, read_json
 TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 WEIGHT_SUFFIXES = (".safetensors", ".sft")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
+_PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth")
+_FILE_SUFFIXES = (*WEIGHT_SUFFIXES, *_PICKLE_SUFFIXES, ".gguf")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = ["model_index.json", CARD, "*/*.json", "*/*.safetensors", "tokenizer*/*"]
 
@@ -67,7 +70,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
         if file.exists()
     }
     return Source(
-        name=path.stem if path.is_file() else path.name,
+        name=path.stem if path.is_file() else _folder_name(path),
         folder=folder,
         transformer=transformer,
         autoencoder=own_autoencoder,
@@ -79,35 +82,44 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
 
 def _locate(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
-    path = Path(name).expanduser()
-    if path.exists():
-        return path.resolve()
+    try:
+        path = Path(name).expanduser()
+        if name and path.exists():
+            # A file is not followed: in the hub's cache it is a link to a nameless blob, away from its neighbours.
+            return path.resolve() if path.is_dir() else path.absolute()
+    except (OSError, RuntimeError) as error:  # a name too long, a home folder that is not there
+        raise ModelNotFoundError(f"'{name[:80]}' cannot be a model's path ({error.args[-1]}); check it") from error
     if name in ("tiny", "debug"):
         from inkontext.weights.embedded import embedded
 
         return embedded(name)
-    if _HUB_ID.fullmatch(name) and not path.parent.exists() and not path.suffix:
+    if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
         return _from_hub(name)
     raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', a folder, a .safetensors file or a hub id")
 
 
+def _folder_name(folder: Path) -> str:
+    """The name people know a folder by; the hub's cache calls it MODELS--OWNER--NAME/snapshots/COMMIT."""
+    return folder.parents[1].name.split("--")[-1] if folder.parent.name == "snapshots" else folder.name
+
+
 def _from_hub(repo: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return Path(snapshot_download(repo, allow_patterns=_HUB_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HfHubHTTPError, OSError, ValueError) as error:  # not there, no network or disk, no such name possible
+        reason = str(error).partition("\n")[0].strip()
         raise ModelNotFoundError(
             f"model '{repo}' is no local path and cannot be downloaded ({reason}); "
             "check the name, the network and, for a gated model, that you are logged in to the hub"
         ) from error
 
 
-def _weights_in(folder: Path) -> tuple[Path, ...]:
+def _weights_in(folder: Path, leave: Sequence[str] = ()) -> tuple[Path, ...]:
     """The safetensors files of a diffusers component folder; 16-bit variants are left to those who name them."""
-    files = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES)
+    files = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.name not in leave)
     plain = [p for p in files if not re.search(r"\.(fp16|bf16|non_ema)\b", p.name)]
     return tuple(plain or files)
 
@@ -116,9 +128,9 @@ def _folder_files(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     transformer = _weights_in(folder / "transformer")
     if transformer:
         return transformer, _weights_in(folder / "vae")
-    singles = [p for p in _weights_in(folder) if p.name not in AUTOENCODER_NAMES]
+    singles = list(_weights_in(folder, leave=AUTOENCODER_NAMES))
     if not singles:
-        pickles = [p.name for p in folder.rglob("*") if p.suffix in (".bin", ".ckpt", ".pt", ".pth")]
+        pickles = [p.name for p in folder.rglob("*") if p.suffix in _PICKLE_SUFFIXES]
         hint = f"; {pickles[0]} is a pickle and is not opened" if pickles else ""
         raise ModelNotFoundError(
             f"'{folder}' holds neither transformer/*.safetensors nor a single-file model{hint}; "
