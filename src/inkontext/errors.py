@@ -57,3 +57,15 @@ class Cancelled(InKontextError):  # noqa: N818 - a wish of the user, not an erro
     """The caller asked to stop; nothing was written."""
 
     exit_code = 130
+
+
+class ConfigError(InKontextError):
+    """A training configuration with an unknown key, a value out of range, or a contradiction."""
+
+
+class DataError(InKontextError):
+    """A data set that is empty, half-written or does not hold what its rows promise."""
+
+
+class RunError(InKontextError):
+    """A run folder that is in use, belongs to another run, or a run that cannot go on."""

@@ -1,1 +1,1 @@
-"""Data for training and measuring: pair formats, shards, and the procedural world."""
+"""Examples to learn from: pictures, instructions, targets, and how they become batches."""

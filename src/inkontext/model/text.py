@@ -58,14 +58,18 @@ class TextTowers:
             PromptError: more tokens than the model reads.
         """
         self.check(prompt)
-        t5_ids = self._ids(self.t5_tokenizer, prompt, self.length)
-        clip_ids = self._ids(self.clip_tokenizer, prompt, self.clip_length)
+        return self([prompt])
+
+    def __call__(self, prompts: list[str]) -> TextEncoding:
+        """Several prompts at once, `txt [B, L, D]` and `vec [B, P]`; cut where too long, gradients kept."""
+        t5_ids = self._ids(self.t5_tokenizer, prompts, self.length)
+        clip_ids = self._ids(self.clip_tokenizer, prompts, self.clip_length)
         device = next(self.t5.parameters()).device
         txt = self.t5(input_ids=t5_ids.to(device), attention_mask=None).last_hidden_state
         vec = self.clip(input_ids=clip_ids.to(device), attention_mask=None).pooler_output
         return TextEncoding(txt, vec)
 
     @staticmethod
-    def _ids(tokenizer: Any, prompt: str, length: int) -> Tensor:
-        padded = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    def _ids(tokenizer: Any, prompts: list[str], length: int) -> Tensor:
+        padded = tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         return padded.input_ids

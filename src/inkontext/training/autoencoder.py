@@ -1,0 +1,151 @@
+"""Stage `autoencoder`: reconstruction + perceptual + KL, and a PatchGAN that joins late.
+
+The lineage is latent diffusion's (Rombach et al. 2022, Esser et al. 2021): hinge losses, the generator's share scaled by the
+ratio of gradients at the decoder's last layer. Latent scale and shift are measured at the end and saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from inkontext.data.examples import Group, to_float
+from inkontext.data.stream import Mixture, batches
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.discriminator import PatchDiscriminator
+from inkontext.training.config import AutoencoderSection, RunConfig
+from inkontext.training.optimiser import Learner, NonFiniteLossError
+from inkontext.training.perceptual import PyramidLoss, VGGLoss
+
+
+class AutoencoderStage:
+    """Learns `autoencoder` against `discriminator`."""
+
+    def __init__(
+        self, config: RunConfig, autoencoder: AutoEncoder, mixture: Mixture, held_out: Tensor, device: torch.device
+    ) -> None:
+        section = config.autoencoder or AutoencoderSection()
+        self.config, self.section, self.device, self.mixture = config, section, device, mixture
+        self.autoencoder = autoencoder.to(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed + 1)
+            self.discriminator = PatchDiscriminator().to(device)
+        rival = config.optimiser.model_copy(
+            update={"lr": section.discriminator_lr, "betas": (0.5, 0.9), "ema": 0.0, "kind": "adamw", "warmup": 0}
+        )
+        self.learners = {
+            "autoencoder": Learner({"autoencoder": self.autoencoder}, config.optimiser, config.steps),
+            "discriminator": Learner({"discriminator": self.discriminator}, rival, config.steps),
+        }
+        self.perceptual = (
+            VGGLoss(section.perceptual_weights) if section.perceptual_weights else PyramidLoss()
+        ).to(device)
+        self.held_out = held_out
+        self.dtype = getattr(torch, config.dtype)
+
+    def batches(self, start: int) -> Iterator[list[Group]]:
+        data = self.config.data
+        return batches(self.mixture, self.config.seed, self.config.batch, start, data.workers)
+
+    def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
+        x = to_float(torch.cat([g.target for g in batch]), self.device).contiguous(memory_format=torch.channels_last)
+        adversary = step >= self.section.adversarial_start and self.section.adversarial > 0
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            mean, logvar = self.autoencoder.moments(x)
+            noise = torch.randn(mean.shape, generator=generator).to(mean)
+            z = mean + torch.exp(0.5 * logvar) * noise
+            y = self.autoencoder.decoder(z)
+        numbers = self._generator_step(step, x, y, mean.float(), logvar.float(), adversary)
+        if adversary:
+            numbers |= self._discriminator_step(step, x, y.detach())
+        return numbers | {"rows": len(x)}
+
+    def _generator_step(
+        self, step: int, x: Tensor, y: Tensor, mean: Tensor, logvar: Tensor, adversary: bool
+    ) -> dict[str, float]:
+        section = self.section
+        l1 = (x - y.float()).abs().mean()
+        structure = self.perceptual(x, y)
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).flatten(1).sum(1).mean()
+        loss = l1 + section.perceptual * structure + section.kl * kl
+        numbers = {"l1": l1.item(), "perceptual": structure.item(), "kl": kl.item()}
+        if adversary:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                fool = -self.discriminator(y).float().mean()
+            share = adaptive_weight(loss, fool, self.autoencoder.decoder.conv_out.weight) * section.adversarial
+            loss = loss + share * fool
+            numbers |= {"fool": fool.item(), "adversary_weight": share.item()}
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError("the autoencoder's loss is not finite")
+        loss.backward()
+        return numbers | {"loss": loss.item()} | self.learners["autoencoder"].update(step)
+
+    def _discriminator_step(self, step: int, x: Tensor, y: Tensor) -> dict[str, float]:
+        learner = self.learners["discriminator"]
+        for parameter in self.discriminator.parameters():
+            parameter.grad = None  # what fooling it left there
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            real, fake = self.discriminator(x).float(), self.discriminator(y).float()
+        loss = 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError("the discriminator's loss is not finite")
+        loss.backward()
+        learner.update(step)
+        return {"discriminator": loss.item(), "real": real.mean().item(), "fake": fake.mean().item()}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        errors = []
+        for chunk in self.held_out.split(16):
+            x = to_float(chunk, self.device)
+            errors.append((model.decode(model.encode(x)).clamp(-1, 1) - x).div(2).square().flatten(1).mean(1))
+        return {"psnr": (-10 * torch.log10(torch.cat(errors))).mean().item()}
+
+    @torch.no_grad()
+    def sample(self) -> dict[str, Image.Image]:
+        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        x = to_float(self.held_out[:8], self.device)
+        rows = torch.cat([torch.cat(list(t), dim=2) for t in (x, model.decode(model.encode(x)))], dim=1)
+        pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return {"reconstruction": Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())}
+
+    def flops_per_token(self) -> float:
+        return 0.0
+
+    def tensors_of(self, batch: list[Group]) -> dict[str, Tensor]:
+        return {f"target.{i}": g.target for i, g in enumerate(batch)}
+
+    def export(self, folder: Path) -> None:
+        """Measure latent scale and shift on data, fold nothing in: they are saved beside the weights."""
+        from inkontext.training.export import export_autoencoder
+
+        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        model.cfg = replace(model.cfg, **dict(zip(("scale_factor", "shift_factor"), self.latent_scale(model), strict=True)))
+        export_autoencoder(folder, model)
+
+    @torch.no_grad()
+    def latent_scale(self, model: AutoEncoder, count: int = 32) -> tuple[float, float]:
+        """Scale and shift that bring latents of `count` batches of data to mean 0 and deviation 1."""
+        seen = self.batches(self.config.steps)
+        means = torch.cat(
+            [
+                model.moments(to_float(g.target, self.device))[0].float().flatten().cpu()
+                for _ in range(count)
+                for g in next(seen)
+            ]
+        )
+        return 1 / means.std().item(), means.mean().item()
+
+
+def adaptive_weight(loss: Tensor, fool: Tensor, last: Tensor) -> Tensor:
+    """||grad of the loss|| / (||grad of fooling|| + 1e-4) at the decoder's last layer, clamped to [0, 1e4]."""
+    (a,) = torch.autograd.grad(loss, last, retain_graph=True)
+    (b,) = torch.autograd.grad(fool, last, retain_graph=True)
+    return (a.norm() / (b.norm() + 1e-4)).clamp(0, 1e4).detach()

@@ -1,0 +1,114 @@
+"""Checkpoints that are whole or absent, and the lock on a run's folder.
+
+A checkpoint is written into a folder with a temporary name, every file is fsynced, and a rename is the commit.
+Older ones are deleted only after that. Whatever moment a process dies, the last complete one is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from inkontext.errors import RunError, StorageError
+
+_STEP = re.compile(r"step-(\d{6,})")
+
+
+class RunLock:
+    """Keeps a second process out of a run folder; released when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = (folder / ".lock").open("w")
+        except OSError as error:
+            raise StorageError(f"cannot write in '{folder}' ({error.strerror}); choose another run_dir") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise RunError(f"another process is training in '{folder}'; stop it or choose another run_dir") from error
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def steps_in(folder: Path) -> list[int]:
+    """Steps of the complete checkpoints of a run, rising."""
+    found = (_STEP.fullmatch(p.name) for p in folder.glob("step-*") if (p / "state.json").exists())
+    return sorted(int(m[1]) for m in found if m)
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:06d}"
+
+
+def save(
+    folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], keep: int
+) -> Path:
+    """Write `step-NNNNNN/` with one safetensors file for each of `files` and `state.json`; keep the last `keep`.
+
+    Raises:
+        StorageError: the disk refuses; earlier checkpoints are untouched.
+    """
+    target = path_of(folder, step)
+    temporary = folder / f".{target.name}.writing"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name, tensors in files.items():
+            save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary / f"{name}.safetensors")
+            _sync(temporary / f"{name}.safetensors")
+        (temporary / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n")
+        _sync(temporary / "state.json")
+        _sync(temporary)
+        _discard(target)
+        temporary.replace(target)
+        _sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(f"cannot write checkpoint '{target}' ({error}); free some space and resume") from error
+    for old in steps_in(folder)[:-keep]:
+        _discard(path_of(folder, old))
+    return target
+
+
+def _discard(path: Path) -> None:
+    """Take a checkpoint out of sight by a rename before deleting it: a half-deleted one must not look complete."""
+    if path.exists():
+        hidden = path.with_name(f".{path.name}.deleting")
+        shutil.rmtree(hidden, ignore_errors=True)
+        path.replace(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """The files and the state of a checkpoint.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        state = json.loads((path / "state.json").read_text())
+        files = {p.stem: load_file(p) for p in sorted(path.glob("*.safetensors"))}
+    except (OSError, json.JSONDecodeError, SafetensorError) as error:
+        raise RunError(f"checkpoint '{path}' is damaged ({error}); delete it to resume from the one before") from error
+    return files, state
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

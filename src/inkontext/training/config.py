@@ -1,0 +1,201 @@
+"""A run's configuration: one TOML file, `key=value` overrides, and nothing that is silently ignored."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inkontext.errors import ConfigError
+
+Stage = Literal["autoencoder", "t2i", "kontext"]
+
+
+class Section(BaseModel):
+    """A table of the TOML file; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """What is trained.
+
+    `preset` names the shapes. `start` is a run folder or a model folder whose weights training begins from;
+    `autoencoder` likewise for the frozen autoencoder of the flow stages. `train_text` trains the towers too.
+    """
+
+    preset: str = "tiny"
+    start: str | None = None
+    autoencoder: str | None = None
+    tokenizer: str | None = None
+    train_text: bool = True
+
+
+class SourceSection(Section):
+    """One source of examples; `weight` is its share of a batch.
+
+    kind: `world` (made on the fly), `pairs` (JSONL, twin folders or shards at `path`), or `images` (a folder of
+    pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders.
+    `validation` is the path of held-out rows; the world holds out its own.
+    """
+
+    kind: Literal["world", "pairs", "images"]
+    weight: float = Field(1.0, gt=0)
+    path: str | None = None
+    validation: str | None = None
+    tasks: dict[str, float] | None = None
+    photos: str | None = None
+    emoji: str | None = None
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> SourceSection:
+        if (self.kind == "world") == (self.path is not None):
+            raise ValueError(f"a source of kind '{self.kind}' {'takes no' if self.path else 'needs a'} path")
+        return self
+
+
+class DataSection(Section):
+    """Where examples come from, at `size` pixels a side; `workers` processes prepare them."""
+
+    size: int = Field(64, ge=16, multiple_of=16)
+    workers: int = Field(0, ge=0)
+    sources: tuple[SourceSection, ...] = Field(min_length=1)
+
+
+class OptimiserSection(Section):
+    """AdamW, or Muon on the matrices of the blocks with AdamW elsewhere.
+
+    The rate warms up over `warmup` steps, stays, and falls to zero over the last `decay` share of the run
+    (`schedule = "decay"`), follows a half cosine (`"cosine"`), or stays (`"constant"`).
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    lr: float = Field(1e-4, gt=0)
+    muon_lr: float = Field(0.02, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: int = Field(100, ge=0)
+    schedule: Literal["constant", "cosine", "decay"] = "decay"
+    decay: float = Field(0.2, ge=0, le=1)
+    clip: float = Field(1.0, gt=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+
+
+class AutoencoderSection(Section):
+    """Weights of the autoencoder's loss (facts of the latent-diffusion lineage); the adversary starts late."""
+
+    perceptual: float = Field(1.0, ge=0)
+    perceptual_weights: str | None = None
+    kl: float = Field(1e-6, ge=0)
+    adversarial: float = Field(0.5, ge=0)
+    adversarial_start: int = Field(1000, ge=0)
+    discriminator_lr: float = Field(1e-4, gt=0)
+
+
+class FlowSection(Section):
+    """The flow-matching stages.
+
+    `mu`, `sigma`: the logit-normal of the time (paper A.2); `mu = "auto"` follows the resolution by the model's own line.
+    `drop_text`: share of rows whose text becomes empty, for classifier-free guidance.
+    """
+
+    mu: float | Literal["auto"] = "auto"
+    sigma: float = Field(1.0, gt=0)
+    drop_text: float = Field(0.1, ge=0, le=1)
+    guidance: float = Field(1.0, ge=0)
+    validation_rows: int = Field(64, ge=8)
+
+
+class RunConfig(Section):
+    """Everything a run needs; see the classes of its tables."""
+
+    stage: Stage
+    run_dir: str
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    seed: int = Field(0, ge=0)
+    device: str | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    checkpoint_every: int = Field(500, gt=0)
+    keep: int = Field(2, ge=1)
+    log_every: int = Field(20, gt=0)
+    validate_every: int = Field(500, gt=0)
+    sample_every: int = Field(1000, gt=0)
+    minutes: float | None = Field(None, gt=0)
+    wandb: str | None = None
+    model: ModelSection = ModelSection()
+    data: DataSection
+    optimiser: OptimiserSection = OptimiserSection()
+    autoencoder: AutoencoderSection | None = None
+    flow: FlowSection | None = None
+
+    @model_validator(mode="after")
+    def _no_foreign_table(self) -> RunConfig:
+        if self.stage == "autoencoder" and self.flow is not None:
+            raise ValueError("stage 'autoencoder' does not read the table [flow]; remove it")
+        if self.stage != "autoencoder" and self.autoencoder is not None:
+            raise ValueError(f"stage '{self.stage}' does not read the table [autoencoder]; remove it")
+        return self
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file, apply `a.b=value` overrides, check every key.
+
+    Raises:
+        ConfigError: no such file, no TOML, an unknown key (naming the nearest), or a value out of range.
+    """
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read '{path}' ({error.strerror}); check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not valid TOML ({error}); correct it") from error
+    for override in overrides:
+        _apply(body, override)
+    try:
+        return RunConfig.model_validate(body)
+    except ValidationError as error:
+        raise ConfigError(f"in '{path}': " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _apply(body: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"override '{override}' is not key=value, such as steps=100 or optimiser.lr=1e-4")
+    *tables, leaf = key.strip().split(".")
+    for table in tables:
+        body = body.setdefault(table, {})
+        if not isinstance(body, dict):
+            raise ConfigError(f"override '{override}' goes through '{table}', which is no table")
+    try:
+        body[leaf] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        body[leaf] = text.strip()
+
+
+def _explain(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(place, list(_keys(RunConfig)), n=1, cutoff=0.5)
+        return f"unknown key '{place}'" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
+    message = error["msg"].removeprefix("Value error, ")
+    return f"'{place}': {message}" if place else message
+
+
+def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in section.model_fields.items():
+        yield prefix + name
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _keys(kind, f"{prefix}{name}.")
+
+
+def resolved(config: RunConfig) -> str:
+    """The whole configuration, defaults included, as JSON."""
+    return json.dumps(config.model_dump(), indent=2) + "\n"

@@ -1,0 +1,218 @@
+"""Stages `t2i` and `kontext`: rectified-flow matching of the target, given its context and instruction.
+
+Eq. 3: L = E || v_theta(z_t, t, y, c) - (eps - x) ||^2 over target tokens only, t logit-normal with a mode that follows the
+resolution (A.2). Text-to-image rows have no context tokens at all; both kinds of row learn in the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inkontext.data.examples import Group, stack, to_float
+from inkontext.data.stream import Mixture, batches
+from inkontext.errors import ConfigError
+from inkontext.flow.path import flow_matching_loss, interpolate
+from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.initialise import initialise
+from inkontext.model.presets import Preset
+from inkontext.model.text import TextTowers
+from inkontext.model.transformer import FluxTransformer
+from inkontext.sequence import Grid, image_ids, pack, text_ids
+from inkontext.training.config import FlowSection, RunConfig
+from inkontext.training.new_towers import new_towers
+from inkontext.training.optimiser import Learner, NonFiniteLossError
+from inkontext.weights.card import Card
+
+BINS = 8
+
+
+class FlowStage:
+    """Learns `transformer` and, where asked, the text towers `t5` and `clip`; the autoencoder is frozen."""
+
+    def __init__(
+        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
+        mixture: Mixture, held_out: Mixture, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.config, self.card, self.device, self.mixture = config, card, device, mixture
+        self.section = config.flow or FlowSection()
+        self.dtype = getattr(torch, config.dtype)
+        self.transformer, self.towers = transformer.to(device).train(), towers
+        self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
+        towers.t5.to(device).requires_grad_(config.model.train_text)
+        towers.clip.to(device).requires_grad_(config.model.train_text)
+        modules: dict[str, torch.nn.Module] = {"transformer": self.transformer}
+        if config.model.train_text:
+            modules |= {"t5": towers.t5.train(), "clip": towers.clip.train()}
+        self.learners = {"flow": Learner(modules, config.optimiser, config.steps)}
+        if config.compile:
+            self.transformer.compile(dynamic=True)
+        rows = self.section.validation_rows
+        self.held_out = [held_out.example(1, 0, row, rows) for row in range(rows)]
+
+    def batches(self, start: int) -> Iterator[list[Group]]:
+        return batches(self.mixture, self.config.seed, self.config.batch, start, self.config.data.workers)
+
+    def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
+        rows = sum(len(group) for group in batch)
+        losses, times, tokens = [], [], 0
+        for group in batch:
+            target, context = self.encode(group)
+            tokens += len(group) * (sum(z.shape[2] * z.shape[3] // 4 for z in (target, *context)) + self.towers.length)
+            t = self.draw_times(len(group), target.shape[2] * target.shape[3] // 4, generator)
+            eps = torch.randn(target.shape, generator=generator)
+            drop = torch.rand(len(group), generator=generator) < self.section.drop_text
+            prompts = ["" if gone else text for gone, text in zip(drop.tolist(), group.instructions, strict=True)]
+            loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
+            if not torch.isfinite(loss).all():
+                raise NonFiniteLossError("the flow loss is not finite")
+            (loss.sum() / rows).backward()
+            losses.append(loss.detach().cpu())
+            times.append(t)
+        loss, t = torch.cat(losses), torch.cat(times)
+        numbers = {"loss": loss.mean().item(), "rows": rows, "tokens": tokens}
+        for i in range(BINS):
+            inside = (t * BINS).long().clamp(max=BINS - 1) == i
+            if inside.any():
+                numbers[f"loss_by_time/{i}"] = loss[inside].mean().item()
+        return numbers | self.learners["flow"].update(step)
+
+    @torch.no_grad()
+    def encode(self, group: Group) -> tuple[Tensor, list[Tensor]]:
+        """Latents `[n, 16, h, w]` of the targets and of each reference."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            target, *context = (self.autoencoder.encode(to_float(p, self.device)) for p in (group.target, *group.references))
+        return target.float(), [z.float() for z in context]
+
+    def draw_times(self, count: int, tokens: int, generator: torch.Generator) -> Tensor:
+        """`[count]` training times of the logit-normal density, its mode by the number of target tokens."""
+        mu, line = self.section.mu, self.card.sampling.shift
+        if mu == "auto":
+            mu = resolution_mu(tokens, line) if line else 0.0
+        return sample_logit_normal(count, mu, self.section.sigma, generator)
+
+    def loss(
+        self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
+        prompts: list[str], t: Tensor, eps: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Mean squared velocity error of every row, `[n]` (eq. 3)."""
+        device = self.device
+        t, eps = t.to(device), eps.to(device)
+        grids: list[Grid] = [(z.shape[2] // 2, z.shape[3] // 2) for z in (target, *context)]
+        x0, noise = pack(target), pack(eps)
+        z = interpolate(x0, noise, t[:, None, None])
+        ids = image_ids(grids[0], grids[1:], self.card.sampling.reference_scheme).to(device)
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
+            text = towers(prompts)
+            guidance = torch.full_like(t, self.section.guidance) if transformer.cfg.guidance_embed else None
+            v = transformer(
+                img=torch.cat([z, *(pack(c) for c in context)], dim=1), img_ids=ids, txt=text.txt,
+                txt_ids=text_ids(towers.length).to(device), timesteps=t, y=text.vec, guidance=guidance,
+            )  # fmt: skip
+        return flow_matching_loss(v[:, : x0.shape[1]].float(), x0, noise)
+
+    def _averaged(self) -> tuple[FluxTransformer, TextTowers]:
+        learner = self.learners["flow"]
+        transformer: FluxTransformer = learner.averaged("transformer").eval()  # type: ignore[assignment]
+        if not self.config.model.train_text:
+            return transformer, self.towers
+        parts = (learner.averaged(name).eval() for name in ("t5", "clip"))
+        old = self.towers
+        return transformer, TextTowers(*parts, old.t5_tokenizer, old.clip_tokenizer, old.length)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss of held-out rows at eight fixed times, each row bound to one (as MLPerf's FLUX benchmark does)."""
+        transformer, towers = self._averaged()
+        numbers: dict[str, list[float]] = {}
+        for i in range(BINS):
+            generator = torch.Generator().manual_seed(i)
+            for group in stack(self.held_out[i::BINS]):
+                target, context = self.encode(group)
+                t = torch.full((len(group),), (i + 0.5) / BINS)
+                eps = torch.randn(target.shape, generator=generator)
+                loss = self.loss(transformer, towers, target, context, group.instructions, t, eps)
+                numbers.setdefault(f"time/{i}", []).extend(loss.tolist())
+        means = {key: float(np.mean(values)) for key, values in numbers.items()}
+        return means | {"loss": float(np.mean(list(means.values())))}
+
+    @torch.no_grad()
+    def sample(self) -> dict[str, Image.Image]:
+        """Held-out rows: references, target, and what the model makes of them, seed 0."""
+        pipeline = self.pipeline()
+        rows = []
+        for example in self.held_out[:: max(1, len(self.held_out) // 12)][:12]:
+            options = {"steps": 16, "seed": 0}
+            if example.references:
+                first, *more = example.references
+                made = pipeline.edit(first, example.instruction, references=more, **options).images[0]
+            else:
+                side = example.target.shape[1], example.target.shape[0]
+                made = pipeline.generate(example.instruction, size=side, **options).images[0]
+            blank = np.full_like(example.target, 255)
+            shown = [*example.references, *[blank] * (2 - len(example.references))][:2]
+            rows.append(np.concatenate([*shown, example.target, np.asarray(made)], axis=1))
+        half = (len(rows) + 1) // 2
+        columns = [np.concatenate(part) for part in (rows[:half], rows[half:]) if part]
+        return {"grid": Image.fromarray(np.concatenate([c[: columns[-1].shape[0]] for c in columns], axis=1))}
+
+    def pipeline(self) -> Any:
+        """A pipeline of the averaged weights."""
+        from inkontext.pipeline import Pipeline
+
+        transformer, towers = self._averaged()
+        model = {"name": self.card.name, "fingerprint": "training", "trained": True}
+        folder = Path(self.config.run_dir)
+        return Pipeline(transformer, self.autoencoder, towers, self.card.sampling, folder, model)
+
+    def flops_per_token(self) -> float:
+        """6 a weight: two for the forward pass, four for the backward pass; attention is left out."""
+        return 6.0 * sum(p.numel() for p in self.transformer.parameters())
+
+    def tensors_of(self, batch: list[Group]) -> dict[str, Tensor]:
+        named = {f"{i}.target": g.target for i, g in enumerate(batch)}
+        return named | {f"{i}.reference.{j}": r for i, g in enumerate(batch) for j, r in enumerate(g.references)}
+
+    def export(self, folder: Path) -> None:
+        from inkontext.training.export import export_model
+
+        transformer, towers = self._averaged()
+        export_model(folder, self.card, transformer, self.autoencoder, towers)
+
+
+def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowStage:
+    """Networks of a flow stage: from `model.start`, or new ones around `model.autoencoder`.
+
+    Raises:
+        ConfigError: neither is given, or the stage needs a start it has not.
+    """
+    from inkontext.training.build import held_out_mixture, mixture
+    from inkontext.training.start import load_autoencoder, load_start
+
+    section = config.model
+    if section.start is not None:
+        card, transformer, autoencoder, towers = load_start(section.start)
+        if section.autoencoder is not None:
+            autoencoder = load_autoencoder(section.autoencoder)
+    elif section.autoencoder is None:
+        raise ConfigError(f"stage '{config.stage}' needs model.autoencoder (or model.start); train that stage first")
+    else:
+        autoencoder = load_autoencoder(section.autoencoder)
+        transformer = initialise(FluxTransformer(preset.transformer))
+        towers = new_towers(preset, section.tokenizer)
+        card = Card(preset.name, preset.transformer, autoencoder.cfg, preset.sampling)
+    if 4 * autoencoder.cfg.z_channels != transformer.cfg.in_channels:
+        raise ConfigError(
+            f"the autoencoder has {autoencoder.cfg.z_channels} channels and the transformer reads "
+            f"{transformer.cfg.in_channels // 4}; take the autoencoder that belongs to it"
+        )
+    card = replace(card, autoencoder=autoencoder.cfg, sampling=replace(card.sampling, resolution=config.data.size))
+    return FlowStage(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)

@@ -1,0 +1,219 @@
+"""The loop every stage runs in: data, update, measures, checkpoints, and a clean way out.
+
+Batch number k is a function of (seed, k) alone, and so is the noise of step k. The data position is therefore the step
+number, and a run resumed from a checkpoint goes on bit for bit as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inkontext import __version__
+from inkontext.errors import RunError
+from inkontext.training import checkpoint
+from inkontext.training.config import RunConfig, resolved
+from inkontext.training.log import Log
+from inkontext.training.optimiser import Learner, NonFiniteLossError
+
+
+class Stage(Protocol):
+    """What the loop needs to know of a stage of the recipe."""
+
+    learners: Mapping[str, Learner]
+
+    def batches(self, start: int) -> Iterator[Any]:
+        """Batches number start, start + 1, ... without end."""
+        ...
+
+    def update(self, step: int, batch: Any, generator: torch.Generator) -> dict[str, float]:
+        """One step of learning; returns its numbers, `loss` and `tokens` among them."""
+        ...
+
+    def validate(self) -> dict[str, float]:
+        """Numbers on a fixed set, with the averaged weights."""
+        ...
+
+    def sample(self) -> dict[str, Image.Image]:
+        """Pictures of fixed seeds, with the averaged weights."""
+        ...
+
+    def flops_per_token(self) -> float:
+        """Floating-point operations of forward and backward a token, for the utilisation figure; 0 if unknown."""
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Write the averaged weights as a model others can load."""
+        ...
+
+    def tensors_of(self, batch: Any) -> dict[str, Tensor]:
+        """The batch as tensors, to be saved when a step goes wrong."""
+        ...
+
+
+class Stop:
+    """Turns SIGTERM and SIGINT into a wish that the loop reads between steps."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._old = {s: signal.signal(s, self._ask) for s in (signal.SIGTERM, signal.SIGINT)}
+
+    def _ask(self, *_: object) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+    def restore(self) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The noise source of one step, on the CPU so that every device sees the same."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+
+
+def train(config: RunConfig, stage: Stage) -> Path:
+    """Run a stage to its end or to the stop; returns the last checkpoint.
+
+    Raises:
+        RunError: the folder belongs to another run or process, or the loss is not finite (the batch is saved).
+        StorageError: the disk refuses.
+    """
+    folder = Path(config.run_dir)
+    lock = checkpoint.RunLock(folder)
+    stop = Stop()
+    try:
+        start = _resume(folder, config, stage)
+        (folder / "config.json").write_text(resolved(config))
+        (folder / "version.txt").write_text(_version())
+        with Log(folder, config.steps, start, config.wandb, config.model_dump()) as log:
+            return _steps(config, stage, folder, start, log, stop)
+    finally:
+        stop.restore()
+        lock.release()
+
+
+def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, stop: Stop) -> Path:
+    batches = stage.batches(start)
+    began = time.monotonic()
+    meter = _Meter(stage.flops_per_token())
+    last = checkpoint.path_of(folder, start)
+    for step in range(start, config.steps):
+        meter.waiting()
+        batch = next(batches)
+        meter.working()
+        try:
+            numbers = stage.update(step, batch, step_generator(config.seed, step))
+        except NonFiniteLossError as error:
+            saved = folder / f"bad-batch-{step:06d}.safetensors"
+            checkpoint.save_file({k: v.contiguous() for k, v in stage.tensors_of(batch).items()}, saved)
+            raise RunError(f"step {step}: {error}; nothing was updated, the batch is in '{saved}'") from error
+        meter.add(numbers)
+        done = step + 1
+        log.advance(done)
+        over = config.minutes is not None and time.monotonic() - began > 60 * config.minutes
+        end = done == config.steps or stop.wanted or over
+        if done % config.log_every == 0 or end:
+            log.numbers(done, meter.read())
+        if done % config.validate_every == 0 or done == config.steps:
+            log.numbers(done, {f"validation/{k}": v for k, v in stage.validate().items()})
+        if done % config.sample_every == 0 or done == config.steps:
+            for name, image in stage.sample().items():
+                log.picture(done, name, image)
+        if done % config.checkpoint_every == 0 or end:
+            last = save(folder, done, config, stage)
+        if end:
+            break
+    if last.exists() and int(last.name.removeprefix("step-")) == config.steps:
+        stage.export(folder / "model")
+    return last
+
+
+def save(folder: Path, step: int, config: RunConfig, stage: Stage) -> Path:
+    """Write the checkpoint of `step`."""
+    files, numbers = {}, {}
+    for name, learner in stage.learners.items():
+        files[name], numbers[name] = learner.state()
+    state = {"step": step, "stage": config.stage, "seed": config.seed, "learners": numbers, "version": __version__}
+    return checkpoint.save(folder, step, files, state, config.keep)
+
+
+def _resume(folder: Path, config: RunConfig, stage: Stage) -> int:
+    done = checkpoint.steps_in(folder)
+    if not done:
+        return 0
+    files, state = checkpoint.load(checkpoint.path_of(folder, done[-1]))
+    if (state["stage"], state["seed"]) != (config.stage, config.seed):
+        raise RunError(
+            f"'{folder}' holds a run of stage '{state['stage']}' with seed {state['seed']}; choose another run_dir"
+        )
+    for name, learner in stage.learners.items():
+        try:
+            learner.load_state(files[name], state["learners"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RunError(f"the checkpoints in '{folder}' are of another architecture ({reason}); "
+                           "choose another run_dir") from error  # fmt: skip
+    return int(state["step"])
+
+
+def _version() -> str:
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
+    return (
+        f"inkontext {__version__} ({git.stdout.strip() or 'no git'})\n"
+        f"torch {torch.__version__}, python {platform.python_version()}, {platform.machine()}\n"
+    )
+
+
+class _Meter:
+    """Averages of the numbers between two log lines, and the speed."""
+
+    def __init__(self, flops_per_token: float) -> None:
+        self.flops_per_token = flops_per_token
+        self._clear()
+
+    def _clear(self) -> None:
+        self.sums: dict[str, list[float]] = {}
+        self.wait = 0.0
+        self.began = time.perf_counter()
+
+    def waiting(self) -> None:
+        self._mark = time.perf_counter()
+
+    def working(self) -> None:
+        self.wait += time.perf_counter() - self._mark
+
+    def add(self, numbers: Mapping[str, float]) -> None:
+        for key, value in numbers.items():
+            self.sums.setdefault(key, []).append(value)
+
+    def read(self) -> dict[str, float]:
+        seconds = time.perf_counter() - self.began
+        tokens, rows = sum(self.sums.pop("tokens", [0])), sum(self.sums.pop("rows", [0]))
+        values = {key: sum(v) / len(v) for key, v in self.sums.items()}
+        values |= {"rows_per_s": rows / seconds, "data_wait": self.wait / seconds, "memory_gib": peak_memory()}
+        if tokens:
+            values["tokens_per_s"] = tokens / seconds
+            values["tflops"] = tokens / seconds * self.flops_per_token / 1e12
+        self._clear()
+        return values
+
+
+def peak_memory() -> float:
+    """Peak memory of the process in GiB: the accelerator's where one is used, else the host's."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

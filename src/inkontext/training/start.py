@@ -1,0 +1,65 @@
+"""What a run begins from: another run's averaged weights, or a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from inkontext.errors import ModelNotFoundError
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.text import TextTowers
+from inkontext.model.transformer import FluxTransformer
+from inkontext.weights import load
+from inkontext.weights.card import Card
+from inkontext.weights.component import find_component
+from inkontext.weights.source import resolve
+from inkontext.weights.tensors import TensorFiles
+
+
+def model_folder(place: str) -> Path:
+    """The model of a run (`RUN/model`, written when it ends), or the folder itself.
+
+    Raises:
+        ModelNotFoundError: there is none yet.
+    """
+    folder = Path(place)
+    if (folder / "model").is_dir():
+        return folder / "model"
+    if (folder / "config.json").exists() and not (folder / "model_index.json").exists():
+        raise ModelNotFoundError(f"the run '{folder}' has not ended, so it has no model yet; let it reach its last step")
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"there is no run or model '{folder}'; train that stage first or correct the path")
+    return folder
+
+
+def load_autoencoder(place: str) -> AutoEncoder:
+    """The autoencoder of a run or a model folder, float32."""
+    from inkontext.weights.architecture import infer_autoencoder
+    from inkontext.weights.card import read_json
+
+    folder = model_folder(place) / "vae"
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelNotFoundError(f"'{folder}' holds no autoencoder; name the run or the model that has one")
+    component = find_component(TensorFiles(files), "autoencoder")
+    config = read_json(folder / "config.json")
+    cfg = infer_autoencoder(component, float(config["scaling_factor"]), float(config["shift_factor"]))
+    module = load.load_autoencoder(component, cfg, load.place_all("cpu", torch.float32))
+    return module.requires_grad_(True)
+
+
+def load_start(place: str) -> tuple[Card, FluxTransformer, AutoEncoder, TextTowers]:
+    """Card, transformer, autoencoder and towers of a run or a model folder, float32, ready to learn."""
+    source = resolve(model_folder(place))
+    component, cfg = load.transformer_of(source)
+    files, autoencoder_cfg = load.autoencoder_of(source)
+    sampling = load.sampling_of(source, cfg)
+    place_here = load.place_all("cpu", torch.float32)
+    card = source.card or Card(source.name, cfg, autoencoder_cfg, sampling)
+    return (
+        card,
+        load.load_transformer(component, cfg, place_here).requires_grad_(True),
+        load.load_autoencoder(files, autoencoder_cfg, place_here),
+        load.load_towers(source.text, sampling.text_length, "cpu", torch.float32),
+    )
