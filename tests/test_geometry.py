@@ -127,6 +127,14 @@ def test_extreme_ratios_come_back_at_their_size(resolution: int) -> None:
         assert frame.restore(frame.place(Image.new("RGB", size))).size == size
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.15, 0.5])
+def test_the_measure_sees_what_it_is_to_see(shift: float) -> None:
+    def moved(image: Image.Image) -> Image.Image:
+        return image.transform(image.size, Image.Transform.AFFINE, (1, 0, shift, 0, 1, 0), Image.Resampling.BICUBIC)
+
+    assert displacement((200, 120), 0.5, moved) == pytest.approx(shift, abs=0.03)
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(ordinary_sizes(700), st.sampled_from([64, 128, 256]), st.sampled_from(["pad", "stretch"]))
 @example((700, 175), 64, "pad")
