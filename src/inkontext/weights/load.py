@@ -106,9 +106,11 @@ def fill(module: nn.Module, component: Component, entries: Sequence[Entry], plac
 
 def _is_finite(tensor: Tensor) -> bool:
     """On the meta device, where a load is only rehearsed, there is nothing to look at."""
-    if tensor.is_meta:
+    if tensor.is_meta or not tensor.numel():
         return True
-    return bool(torch.isfinite(tensor.float() if tensor.dtype.itemsize == 1 else tensor).all())
+    # The extremes carry any NaN along and, unlike `isfinite`, need no memory as large as the tensor.
+    extremes = torch.stack(torch.aminmax(tensor.float() if tensor.dtype.itemsize == 1 else tensor))
+    return bool(torch.isfinite(extremes).all())
 
 
 def load_towers(folder: Path, length: int, device: torch.device | str, dtype: torch.dtype) -> TextTowers:
