@@ -10,10 +10,10 @@ demo: .venv/installed
 	@echo "Before: examples/kitchen.png   After: out/demo.png"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: .venv/installed-dev
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n 2 -m ""
 
 bench: .venv/installed-dev
 	@mkdir -p benchmarks/results

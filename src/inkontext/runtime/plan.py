@@ -58,11 +58,9 @@ class ModelSize:
         return int(tokens * cfg.hidden_size * width + packed)
 
     def _autoencoder_bytes(self, pixels: int) -> int:
-        # In float32, whichever is more: the decoder at full resolution (input, normed, convolved, their residual), or
-        # the middle's attention, whose cells x cells scores exist before and after the softmax.
+        # In float32, the decoder at full resolution: input, normed, convolved, their residual.
         cfg = self.autoencoder_config
-        cells = pixels // cfg.downsample**2
-        return int(4 * max(5 * pixels * cfg.ch * max(cfg.ch_mult[:2]), 2.5 * cells**2))
+        return 4 * 5 * pixels * cfg.ch * max(cfg.ch_mult[:2])
 
 
 def available_bytes(device: torch.device) -> int:
