@@ -78,8 +78,8 @@ class Outside:
         assert self.emoji is not None
         index = self.emoji / "names.json"
         try:
-            table = json.loads(index.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            table = dict(json.loads(index.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise OptionError(
                 f"Cannot read {index}; it should be a JSON object of file names and names."
             ) from error

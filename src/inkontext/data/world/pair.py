@@ -16,7 +16,7 @@ from inkontext.data.world.lettered import text_edit
 from inkontext.data.world.moving import SUBJECT_EDITS, add, count, rows_of
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.refer import mention
-from inkontext.data.world.render import change_mask, difference, render, white_mask
+from inkontext.data.world.render import change_mask, difference, render
 from inkontext.data.world.scene import Figure, Scene
 from inkontext.data.world.several import several_edit
 from inkontext.data.world.stock import Ask, Edit, Proposal, Stock
@@ -177,7 +177,7 @@ def _drawn(
     """The proposal in pixels; None where the change can hardly be seen."""
     target = render(proposal.after, size, outside)
     references = [render(scene, size, outside) for scene in proposal.references]
-    mask = white_mask(size)
+    mask = Image.new("L", (size, size), 255)
     if proposal.base >= 0:
         change = difference(references[proposal.base], target)
         if sum(change.histogram()[_VISIBLE:]) < _VISIBLE_SHARE * size * size:

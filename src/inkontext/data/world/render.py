@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from inkontext.data.world.creature import draw_figure
@@ -94,12 +92,6 @@ def _arrow(draw: ImageDraw.ImageDraw, x0: int, y0: int, x1: int, y1: int, wide: 
     sides = [(back[0] - dy * head, back[1] - dx * head), (back[0] + dy * head, back[1] + dx * head)]
     tip = (x1 + dx * wide // 2, y1 + dy * wide // 2)
     draw.polygon([tip, *sides], 255)
-
-
-@lru_cache(maxsize=8)
-def white_mask(size: int) -> Image.Image:
-    """A mask that allows change everywhere."""
-    return Image.new("L", (size, size), 255)
 
 
 def difference(a: Image.Image, b: Image.Image) -> Image.Image:

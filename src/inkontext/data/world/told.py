@@ -120,5 +120,5 @@ def same_style(ask: Ask, scene: Scene) -> Proposal | None:
     text, template = phrase(
         "style reference", dice, ask.stock.split, {"scene": caption(after, dice, style=False)}
     )
-    edit = Edit("style reference", 0, "style", "", scene.style, template)
+    edit = Edit("style reference", 0, "manner", "", scene.style, template)
     return Proposal((scene,), after, text, edit, whole=True)
