@@ -21,8 +21,8 @@ from inkontext.errors import OptionError
 WHOLE = ("global", "character", "style", "t2i")
 CONFINED = ("local", "text", "cue")
 GOLDEN = {
-    64: "GOLDEN64",
-    128: "GOLDEN128",
+    64: "7b5d93d64a4035072e3ae45398013605da32b976a04587b9e9537e373a1262e5",
+    128: "6a3ffee64df130b0286ebf6fa0a4aaacfc11edd936b313372d5b6e57f2db9975",
 }
 
 

@@ -10,6 +10,7 @@ from inkontext.data.world.layout import (
     SLOTS,
     at_cell,
     new_thing,
+    told_size,
 )
 from inkontext.data.world.local import Subject, name_of, outline, recolour, repattern, replace_thing, reshape
 from inkontext.data.world.refer import describe, mention
@@ -39,7 +40,7 @@ _SHIFT: Final = 220  # how far "further to the left" is
 def add(ask: Ask, scene: Scene, beside: Thing | None = None, it: str = "") -> Proposal | None:
     """A new thing in a free ninth of the picture, or beside one that is there."""
     dice = ask.dice
-    new = new_thing(dice, scene, ask.stock, 2)
+    new = told_size(new_thing(dice, scene, ask.stock, 2))
     if beside is not None and it:
         found = _beside(scene, new, beside, it, ask)
         here, where = found if found else (None, "")
@@ -142,7 +143,7 @@ def shift(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
 
 def resize(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Half as large again, or five eighths."""
-    grow = ask.dice.chance(50)
+    grow = ask.dice.chance(72)  # for want of room it succeeds less often
     size = thing.size * 150 // 100 if grow else thing.size * 62 // 100
     if isinstance(thing, Sign) or size < (110 if isinstance(thing, Figure) else 52) or size > 330:
         return None

@@ -37,9 +37,9 @@ _WEIGHTS: Final = {
     "t2i": 8,
 }
 _THEMES: Final[dict[str, dict[str, int]]] = {
-    "local": {"objects": 70, "group": 10, "character": 12, "sign": 8},
-    "global": {"objects": 66, "character": 18, "sign": 8, "styled": 8},
-    "text": {"sign": 100},
+    "local": {"objects": 66, "group": 10, "character": 12, "sign": 8, "empty": 4},
+    "global": {"objects": 52, "character": 14, "sign": 6, "styled": 8, "empty": 20},
+    "text": {"sign": 94, "empty": 6},
     "character": {"character": 100},
     "style": {"styled": 100},
     "cue": {"objects": 76, "sign": 14, "character": 10},
@@ -91,7 +91,7 @@ def local_edit(ask: Ask, scene: Scene) -> Proposal | None:
     dice = ask.dice
     if rows_of(scene) and dice.chance(45):
         return count(ask, scene)
-    if dice.chance(12):
+    if dice.chance(12) or not scene.things:
         return add(ask, scene)
     thing = dice.pick(scene.things)
     said = mention(scene, thing, dice)

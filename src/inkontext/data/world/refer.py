@@ -76,8 +76,10 @@ def facts_of(thing: Thing) -> Facts:
                    "feature": _feature(thing), "place": place}  # fmt: skip
             return out | ({"wear": worn.kind} if worn else {})
         case Sign():
-            out = {"class": "writing", "noun": thing.board, "text": thing.text, "place": place}
-            return out | ({"colour": thing.colour} if thing.board != "letters" else {})
+            out = {"noun": thing.board, "text": thing.text, "place": place}
+            if thing.board == "letters":
+                return out | {"class": "writing"}
+            return out | {"colour": thing.colour} | ({} if thing.board == "bubble" else {"class": "board"})
         case Sticker():
             return {"class": "sticker", "noun": thing.name, "place": place}
 

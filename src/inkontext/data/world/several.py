@@ -193,9 +193,9 @@ def take_style(ask: Ask, scene: Scene) -> Proposal | None:
 
 SEVERAL: Final[dict[Several, int]] = {
     put_beside: 34,
-    put_into: 26,
-    put_both: 16,
-    take_colour: 10,
-    take_setting: 10,
-    take_style: 10,
+    put_into: 34,
+    put_both: 60,
+    take_colour: 24,
+    take_setting: 8,
+    take_style: 6,
 }
