@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import subprocess
 import sys
 
@@ -21,8 +22,8 @@ from inkontext.errors import OptionError
 WHOLE = ("global", "character", "style", "t2i")
 CONFINED = ("local", "text", "cue")
 GOLDEN = {
-    64: "7b5d93d64a4035072e3ae45398013605da32b976a04587b9e9537e373a1262e5",
-    128: "6a3ffee64df130b0286ebf6fa0a4aaacfc11edd936b313372d5b6e57f2db9975",
+    64: "b8e82b573f25c4c33f9a4f1034c0602c6b59604c6dbde06a851e31d1f6a9aa37",
+    128: "c4775d360c96e3fa3f731a74c39e4b7fd3d3651d2716b7c3a615d2d1dfecea47",
 }
 
 
@@ -124,7 +125,17 @@ def test_every_kind_of_edit_is_reached() -> None:
 
 
 def test_every_task_is_drawn_without_naming_one() -> None:
-    assert {sample_pair(seed, None, 32).task for seed in range(120)} == set(TASKS)
+    pairs = [sample_pair(seed, None, 32) for seed in range(120)]
+    assert {p.task for p in pairs} == set(TASKS)
+    for pair in pairs[:20]:
+        assert sample_pair(pair.seed, pair.task, 32).target.tobytes() == pair.target.tobytes()
+
+
+def test_a_pair_travels_between_processes() -> None:
+    pair = sample_pair(9, "multi", 32)
+    copy = pickle.loads(pickle.dumps(pair))
+    assert copy.scene_after == pair.scene_after
+    assert copy.target.tobytes() == pair.target.tobytes()
 
 
 def test_a_cue_is_on_the_reference_and_gone_from_the_target() -> None:

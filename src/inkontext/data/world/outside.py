@@ -83,7 +83,7 @@ class Outside:
             raise OptionError(
                 f"Cannot read {index}; it should be a JSON object of file names and names."
             ) from error
-        return {name: file for file, name in sorted(table.items(), reverse=True) if _is_plain_name(name)}
+        return {name: file for file, name in sorted(table.items(), reverse=True) if _is_plain_name(str(name))}
 
     def photo(self, name: str, crop: int, size: int) -> Image.Image:
         """One of `CROPS` square crops of the photograph, RGB, `size` pixels square."""

@@ -127,9 +127,8 @@ def sample_pair(
     outside: folders of photographs and stickers. base: a scene to edit instead of a fresh one.
     """
     _check(seed, task, size, split, base)
-    dice = Dice(1, seed, SPLITS.index(split))
-    task = task or dice.weighted(_WEIGHTS)
-    ask = Ask(dice, Stock(split, outside))
+    task = task or Dice(0, seed).weighted(_WEIGHTS)  # apart, so that naming the drawn task changes nothing
+    ask = Ask(Dice(1, seed, SPLITS.index(split), TASKS.index(task)), Stock(split, outside))
     for attempt in range(400):
         proposal = _propose(ask, task, base, attempt)
         if proposal and (pair := _drawn(proposal, seed, task, size, split, outside)):
