@@ -107,7 +107,7 @@ def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> tuple[float, 
     size = (pair.size, pair.size)
     got = np.asarray(produced.convert("RGB").resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
     moved = (got - np.asarray(pair.references[pair.base], dtype=np.float32)) * where[..., None]
-    cells = Image.fromarray(np.round(moved / 2 + 128).astype(np.uint8)).reduce(max(1, pair.size // _CELLS))
+    cells = Image.fromarray(np.clip(moved / 2 + 128.5, 0, 255).astype(np.uint8)).reduce(pair.size // _CELLS)
     shift = np.abs(np.asarray(cells, dtype=np.float32) - 128).max(axis=-1) * 2
     error = float(np.square(moved).sum()) / (3 * np.count_nonzero(where))
     psnr = min(_PERFECT, 10.0 * float(np.log10(255.0**2 / error))) if error > 0 else _PERFECT
