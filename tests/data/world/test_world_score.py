@@ -12,7 +12,7 @@ from inkontext.data.world.alternatives import alternatives
 from inkontext.data.world.render import render
 from inkontext.data.world.score import score
 
-COUNT = 22
+COUNT = 16
 
 
 @pytest.mark.parametrize("task", TASKS)
