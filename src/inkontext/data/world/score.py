@@ -87,7 +87,9 @@ def _nearest(
     pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray, outside: Outside | None
 ) -> float:
     """Error to the target over the error to the most similar wrong answer, where those two differ."""
-    wrong = [before] + [_pixels(render(s, pair.size, outside), pair) for s in alternatives(pair)]
+    # Nothing at all, a plain colour, and everything that might have been asked instead.
+    wrong = [before, _mean_of(target)]
+    wrong += [_pixels(render(s, pair.size, outside), pair) for s in alternatives(pair)]
     worst = 0.0
     for other in wrong:
         differ = np.abs(other - target).max(axis=-1) > _DIFFERS
