@@ -1,0 +1,1 @@
+"""Data for training and measuring: pair formats, shards, and the procedural world."""
