@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: demo test test-all bench lint format docs clean
 
 demo: .venv/installed
-	@$(BIN)/inkontext edit examples/kitchen.png "make the mug red" --seed 1 --out out/demo.png
-	@echo "Before: examples/kitchen.png   After: out/demo.png"
+	@$(BIN)/inkontext edit examples/friends.png "the bunny should wear a purple scarf" --seed 1 --out out/demo.png
+	@echo "Before: examples/friends.png   After: out/demo.png"
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2
@@ -39,7 +39,7 @@ clean:
 
 # PyTorch first and pinned: an open range would take the newest build with gigabytes of CUDA packages.
 .venv/torch: constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "InKontext needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "InKontext needs Python 3.11 or later: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
 	@touch $@

@@ -16,11 +16,7 @@ from inkontext.data.world.scene import Scene, Sticker
 from inkontext.data.world.score import score
 from inkontext.errors import OptionError, PictureError
 
-NAMES = [
-    f"{a} {b}"
-    for a in ("red", "old", "tiny", "odd")
-    for b in ("apple", "car", "whale", "drum", "tree", "fan")
-]
+NAMES = [f"{a} {b}" for a in ("red", "old", "tiny", "odd") for b in ("apple", "car", "whale", "drum", "tree", "fan")]
 
 
 @pytest.fixture(scope="module")

@@ -50,9 +50,7 @@ def test_another_process_draws_the_same() -> None:
         "p = [sample_pair(s, None, 64) for s in range(12)]\n"
         "print(hashlib.sha256(b''.join(x.target.tobytes() + x.instruction.encode() for x in p)).hexdigest())"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     pairs = [sample_pair(seed, None, 64) for seed in range(12)]
     mine = hashlib.sha256(b"".join(p.target.tobytes() + p.instruction.encode() for p in pairs))
     assert told == mine.hexdigest()
@@ -84,9 +82,7 @@ def test_the_mask_keeps_to_the_things_that_changed(task: str) -> None:
         for x0, y0, x1, y1 in boxes:
             x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
             low = [max(0, (v - margin) * size // 1000) for v in (y0, x0)]
-            allowed[low[0] : (y1 + margin) * size // 1000 + 1, low[1] : (x1 + margin) * size // 1000 + 1] = (
-                True
-            )
+            allowed[low[0] : (y1 + margin) * size // 1000 + 1, low[1] : (x1 + margin) * size // 1000 + 1] = True
         assert not (np.asarray(pair.mask) > 0)[~allowed].any(), (seed, pair.edit)
 
 
@@ -162,9 +158,7 @@ def test_any_seed_and_size_work(seed: int, size: int, task: str) -> None:
 def test_a_base_scene_is_shared_by_its_edits() -> None:
     base = Base("sign", 5)
     pairs = [
-        sample_pair(seed, task, 64, "test", None, base)
-        for seed in range(3)
-        for task in ("local", "text", "global")
+        sample_pair(seed, task, 64, "test", None, base) for seed in range(3) for task in ("local", "text", "global")
     ]
     assert len({p.references[0].tobytes() for p in pairs}) == 1
     assert len({p.target.tobytes() for p in pairs}) > 3

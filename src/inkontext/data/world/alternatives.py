@@ -68,17 +68,13 @@ def _others(thing: Thing, dice: Dice) -> list[Thing]:
         case Sign():
             return _texts(thing, dice) + _inks(thing, dice)[::4]
         case Sticker():
-            return [
-                Shape(thing.id, thing.x, thing.y, thing.size, "circle", Paint(c)) for c in ("red", "grey")
-            ]
+            return [Shape(thing.id, thing.x, thing.y, thing.size, "circle", Paint(c)) for c in ("red", "grey")]
 
 
 def _colours(thing: Thing, dice: Dice) -> list[Thing]:
     match thing:
         case Shape():
-            return [
-                replace(thing, paint=replace(thing.paint, colour=c)) for c in NAMES if c != thing.paint.colour
-            ]
+            return [replace(thing, paint=replace(thing.paint, colour=c)) for c in NAMES if c != thing.paint.colour]
         case Figure():
             return [replace(thing, who=replace(thing.who, colour=c)) for c in NAMES if c != thing.who.colour]
         case Sign():

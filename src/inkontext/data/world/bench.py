@@ -91,9 +91,7 @@ def write_bench(folder: str | Path, seed: int = 0, size: int = 128, outside: Out
             lines.append(json.dumps(_record(f"{n:04d}", row, pair, prompt)))
         (root / "test/metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StorageError(
-            f"Cannot write the bench into {root}: {error.strerror}; free some space."
-        ) from error
+        raise StorageError(f"Cannot write the bench into {root}: {error.strerror}; free some space.") from error
     return len(lines)
 
 
@@ -135,9 +133,7 @@ def rebuild(record: dict[str, Any], outside: Outside | None = None) -> Pair:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="inkontext.data.world.bench", description="Write the held-out bench."
-    )
+    parser = argparse.ArgumentParser(prog="inkontext.data.world.bench", description="Write the held-out bench.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=128)

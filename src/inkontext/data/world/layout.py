@@ -127,9 +127,7 @@ def new_shape(dice: Dice, scene: Scene, size: int = 0) -> Shape:
 
 def new_wear(dice: Dice, kinds: tuple[str, ...], avoid: Collection[str]) -> Wear:
     kind = dice.pick(kinds)
-    return Wear(
-        kind, dice.pick(("black", "red", "blue")) if kind.endswith("glasses") else draw_colour(dice, avoid)
-    )
+    return Wear(kind, dice.pick(("black", "red", "blue")) if kind.endswith("glasses") else draw_colour(dice, avoid))
 
 
 def new_figure(dice: Dice, scene: Scene, stock: Stock, size: int = 0) -> Figure:

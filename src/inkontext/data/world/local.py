@@ -45,9 +45,7 @@ def recolour(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         case _:
             return None
     after = scene.swap(changed)
-    return ask.propose(
-        "recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, dice)
-    )
+    return ask.propose("recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, dice))
 
 
 def _colour(thing: Thing) -> str:
@@ -74,9 +72,7 @@ def repattern(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         second = dice.pick([c for c in NAMES if not alike(c, paint.colour)])
         after = scene.swap(replace(thing, paint=Paint(paint.colour, pattern, second)))
         marks = f"{colour_word(second, dice)} {dice.pick(PATTERN_NOUNS[pattern])}"
-        return ask.propose(
-            "stripes", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=marks
-        )
+        return ask.propose("stripes", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=marks)
     new = Paint(paint.colour, pattern, second)
     whole = paint_words(new, dice)
     if pattern == "plain":
@@ -84,9 +80,7 @@ def repattern(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     else:
         words = whole if dice.chance(50) else dice.pick(PATTERN_WORDS[pattern])
     after = scene.swap(replace(thing, paint=new))
-    return ask.propose(
-        "repattern", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=words
-    )
+    return ask.propose("repattern", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=words)
 
 
 def reshape(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
@@ -104,9 +98,7 @@ def reshape(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     }.get(thing.form, ())
     form = ask.dice.pick([f for f in FORM_NAMES if f != thing.form and f not in near])
     after = scene.swap(replace(thing, form=form))
-    return ask.propose(
-        "reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.dice))
-    )
+    return ask.propose("reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.dice)))
 
 
 def outline(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:

@@ -63,9 +63,7 @@ def free_side(scene: Scene, new: Thing, other: Thing, dice: Dice) -> tuple[Thing
 
 def remove(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """The thing goes; what is behind it shows."""
-    return ask.propose(
-        "remove", scene, scene.without(thing.id), thing.id, "presence", name_of(thing), "", it=it
-    )
+    return ask.propose("remove", scene, scene.without(thing.id), thing.id, "presence", name_of(thing), "", it=it)
 
 
 def move(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
@@ -160,9 +158,7 @@ def rows_of(scene: Scene) -> list[Shape]:
     for first in scene.things:
         if isinstance(first, Shape):
             like = [
-                t
-                for t in scene.things
-                if isinstance(t, Shape) and replace(t, id=0, x=0) == replace(first, id=0, x=0)
+                t for t in scene.things if isinstance(t, Shape) and replace(t, id=0, x=0) == replace(first, id=0, x=0)
             ]
             if len(like) > 1:
                 return like

@@ -133,9 +133,7 @@ def sample_pair(
         proposal = _propose(ask, task, base, attempt)
         if proposal and (pair := _drawn(proposal, seed, task, size, split, outside)):
             return pair
-    raise OptionError(
-        f"No visible {task} edit found for seed {seed} at {size} pixels; take another seed or size."
-    )
+    raise OptionError(f"No visible {task} edit found for seed {seed} at {size} pixels; take another seed or size.")
 
 
 def _check(seed: int, task: str | None, size: int, split: str, base: Base | None) -> None:
@@ -170,9 +168,7 @@ def base_scene(base: Base, stock: Stock) -> Scene:
     return draw_base(base.theme, Dice(2, base.seed), stock)
 
 
-def _drawn(
-    proposal: Proposal, seed: int, task: str, size: int, split: str, outside: Outside | None
-) -> Pair | None:
+def _drawn(proposal: Proposal, seed: int, task: str, size: int, split: str, outside: Outside | None) -> Pair | None:
     """The proposal in pixels; None where the change can hardly be seen."""
     target = render(proposal.after, size, outside)
     references = [render(scene, size, outside) for scene in proposal.references]

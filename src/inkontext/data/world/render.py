@@ -41,15 +41,11 @@ def render(scene: Scene, size: int, outside: Outside | None = None) -> Image.Ima
 
 def _needed(outside: Outside | None) -> Outside:
     if outside is None:
-        raise OptionError(
-            "This scene holds pictures from outside; give the same Outside folders that made it."
-        )
+        raise OptionError("This scene holds pictures from outside; give the same Outside folders that made it.")
     return outside
 
 
-def _background(
-    background: Background, light: str, size: int, factor: int, outside: Outside | None
-) -> Image.Image:
+def _background(background: Background, light: str, size: int, factor: int, outside: Outside | None) -> Image.Image:
     if background.photo:
         picture = lit_picture(_needed(outside).photo(background.photo, background.variant, size), light)
         # Enlarged without interpolation, so that reducing it again gives back the photograph itself.

@@ -83,9 +83,7 @@ def _error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
     return float(np.square(a - b)[where].mean()) if where.any() else 0.0
 
 
-def _nearest(
-    pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray, outside: Outside | None
-) -> float:
+def _nearest(pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray, outside: Outside | None) -> float:
     """Error to the target over the error to the most similar wrong answer, where those two differ."""
     # Nothing at all, a plain colour, and everything that might have been asked instead.
     wrong = [before, _mean_of(target)]

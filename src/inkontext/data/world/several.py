@@ -146,9 +146,7 @@ def take_colour(ask: Ask, scene: Scene) -> Proposal | None:
     if it is None or other is None or theirs.paint.pattern != "plain" or any(alike(new, c) for c in behind):
         return None
     after = scene.swap(replace(ours, paint=replace(ours.paint, colour=new)))
-    return _propose(
-        ask, "take colour", (scene, source), 0, after, ours.id, "colour", new, it=it.text, other=other.text
-    )
+    return _propose(ask, "take colour", (scene, source), 0, after, ours.id, "colour", new, it=it.text, other=other.text)
 
 
 def take_setting(ask: Ask, scene: Scene) -> Proposal | None:
@@ -169,9 +167,7 @@ def take_style(ask: Ask, scene: Scene) -> Proposal | None:
     """The first picture in the style of the second."""
     style = ask.dice.pick(STYLED)
     source = replace(_source(ask), style=style)
-    return _propose(
-        ask, "take style", (scene, source), 0, replace(scene, style=style), 0, "style", style, True
-    )
+    return _propose(ask, "take style", (scene, source), 0, replace(scene, style=style), 0, "style", style, True)
 
 
 SEVERAL: Final[dict[Several, int]] = {

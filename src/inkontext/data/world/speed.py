@@ -23,9 +23,7 @@ def pairs_per_second(size: int, task: str | None, count: int = 300, start: int =
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="inkontext.data.world.speed", description="Measure pairs per second."
-    )
+    parser = argparse.ArgumentParser(prog="inkontext.data.world.speed", description="Measure pairs per second.")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--count", type=int, default=300)
     args = parser.parse_args(argv)
