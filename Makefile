@@ -19,6 +19,7 @@ bench: .venv/installed-dev
 	@mkdir -p benchmarks/results
 	$(BIN)/python -m benchmarks.parity --json benchmarks/results/parity.json
 	$(BIN)/python -m benchmarks.alignment --json benchmarks/results/alignment.json
+	$(BIN)/python -m benchmarks.promises --json benchmarks/results/promises.json
 	$(BIN)/python -m benchmarks.load_memory --json benchmarks/results/load_memory.json
 	$(BIN)/python -m benchmarks.cli_start --json benchmarks/results/cli_start.json
 
