@@ -6,19 +6,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: demo test test-all bench lint format docs clean
 
 demo: .venv/installed
-	@$(BIN)/inkontext edit examples/kitchen.png "make the mug red" --seed 1 --out out/demo.png
-	@echo "Before: examples/kitchen.png   After: out/demo.png"
+	@$(BIN)/inkontext edit examples/friends.png "the bunny should wear a purple scarf" --seed 1 --out out/demo.png
+	@echo "Before: examples/friends.png   After: out/demo.png"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: .venv/installed-dev
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n 2 -m ""
 
 bench: .venv/installed-dev
 	@mkdir -p benchmarks/results
 	$(BIN)/python -m benchmarks.parity --json benchmarks/results/parity.json
 	$(BIN)/python -m benchmarks.alignment --json benchmarks/results/alignment.json
+	$(BIN)/python -m benchmarks.promises --json benchmarks/results/promises.json
 	$(BIN)/python -m benchmarks.load_memory --json benchmarks/results/load_memory.json
 	$(BIN)/python -m benchmarks.cli_start --json benchmarks/results/cli_start.json
 
@@ -39,7 +40,7 @@ clean:
 
 # PyTorch first and pinned: an open range would take the newest build with gigabytes of CUDA packages.
 .venv/torch: constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "InKontext needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "InKontext needs Python 3.11 or later: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
 	@touch $@

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it brings, more so on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,15 +65,6 @@ class NoWords:
 
     def encode(self, prompt: str) -> TextEncoding:
         return TextEncoding(torch.zeros(1, 4, 8), torch.zeros(1, 8))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Hundreds of tiny steps are faster on one thread, and very much so beside other work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,6 @@ from inkontext.sequence import unpack
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(1, 60), st.integers(1, 60))
 again = settings(max_examples=150, deadline=None, derandomize=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks are faster on one thread, and very much so beside other work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def noise(size: Size, seed: int, bands: int = 3) -> Image.Image:

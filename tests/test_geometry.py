@@ -127,6 +127,13 @@ def test_extreme_ratios_come_back_at_their_size(resolution: int) -> None:
         assert frame.restore(frame.place(Image.new("RGB", size))).size == size
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.1, 0.15, 0.5, 1.0])
+def test_the_measure_sees_what_it_is_to_see(shift: float) -> None:
+    size, width = (200, 120), blob_width((200, 120), 0.5)
+    moved = draw_blobs(size, [(x, y - shift) for x, y in corners(size, width)], width)
+    assert displacement(size, 0.5, lambda _: moved) == pytest.approx(shift, abs=0.01)
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(ordinary_sizes(700), st.sampled_from([64, 128, 256]), st.sampled_from(["pad", "stretch"]))
 @example((700, 175), 64, "pad")

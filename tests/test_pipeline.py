@@ -183,3 +183,13 @@ def test_defaults_come_from_the_model(pipeline: Pipeline, debug_folder: Path) ->
     record = pipeline.generate("a").metadata
     assert (record["steps"], record["guidance"], record["seed"]) == (4, 2.5, 0)
     assert record["images"][0]["prompt"] == "a"
+
+
+def test_stitching_keeps_the_edited_pictures_own_size_and_transparency(
+    pipeline: Pipeline, photo: Image.Image, other: Image.Image
+) -> None:
+    clear = photo.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(photo.size))
+    result = pipeline.edit(clear, "a", references=[other], scheme="stitch")
+    assert (result.images[0].mode, result.images[0].size) == ("RGBA", photo.size)
+    assert result.metadata["references"] == 1

@@ -305,11 +305,11 @@ class Pipeline:
     def _record(self, request: Request) -> dict[str, Any]:
         record = {
             "version": __version__,
-            "task": "edit" if request.contexts else "generate",
+            "task": "edit" if request.picture else "generate",
             "prompt": request.prompt,
             "seed": request.seed,
             **asdict(request.options),
-            "references": max(0, len(request.contexts) - 1),
+            "references": request.references,
             "model": self.model,
             "frame": request.frame.as_dict(),
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -326,9 +326,9 @@ def _to_image(numerics: Numerics, x: Tensor) -> Image.Image:
 
 
 def _finish(request: Request, image: Image.Image) -> Image.Image:
-    if not request.contexts:
+    before = request.picture
+    if before is None:
         return image
-    before = request.contexts[0].picture
     if request.mask is not None and request.mask.mode == "exact":
         image = keep_outside(before.rgb, image, request.mask.image)
     if request.aligned and before.alpha is not None:

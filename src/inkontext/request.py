@@ -51,8 +51,10 @@ class Request:
 
     Attributes:
         frame: map between the canvas that is sampled and the picture that is returned.
-        contexts: the edited picture first, then further references; empty for text-to-image.
-        aligned: the result shows the first context's own pixels, edited, at its size.
+        contexts: what is in the sequence: the edited picture, then further references, or all stitched into one.
+        picture: the one that is edited; None for text-to-image.
+        references: how many further ones were given.
+        aligned: the result shows the picture's own pixels, edited, at its size.
     """
 
     prompt: str
@@ -60,6 +62,8 @@ class Request:
     frame: Frame
     options: Options
     contexts: tuple[Context, ...] = ()
+    picture: Picture | None = None
+    references: int = 0
     mask: Mask | None = None
     aligned: bool = False
 
@@ -169,7 +173,7 @@ def _edit_request(
     else:
         frame = geometry.frame_for(wanted, choose(wanted, buckets), "pad")
     aligned = frame is first.frame and frame.output == picture.size
-    return Request(prompt, 0, frame, options, contexts, aligned=aligned)
+    return Request(prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned)
 
 
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:

@@ -37,11 +37,11 @@ def distance(a: Image.Image, b: Image.Image) -> float:
 
 
 def refusal(source: Any) -> str:
-    """The one sentence a bad picture gets, within a second."""
-    started = time.perf_counter()
+    """The one sentence a bad picture gets, within a second of processor time."""
+    started = time.process_time()
     with pytest.raises(PictureError) as caught:
         read_picture(source)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     message = str(caught.value)
     assert message and "\n" not in message
     assert ";" in message, "the sentence says what to do"
@@ -351,9 +351,9 @@ def test_a_header_that_promises_more_than_there_is(width: int, height: int) -> N
 
 def test_a_header_that_promises_less_than_there_is() -> None:
     """60 MB of zeros behind a 2x2 header: only what the header names is read."""
-    started = time.perf_counter()
+    started = time.process_time()
     assert read_picture(png(2, 2, 8, 2, zlib.compress(bytes(60_000_000)))).size == (2, 2)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_text_chunk_bomb_is_refused() -> None:
@@ -364,10 +364,10 @@ def test_a_text_chunk_bomb_is_refused() -> None:
 
 
 def test_fifty_megabytes_of_exif() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     picture = read_picture(encoded("PNG", exif=b"Exif\0\0" + bytes(50_000_000)))
     assert picture.size == NOISE.size
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_no_pixels() -> None:

@@ -49,7 +49,10 @@ def _weights(what: str, sha256: bool) -> dict[str, Any]:
     source = resolve(what)
     body = describe.describe_model(source)
     if sha256:
-        body["sha256"] = {p.name: describe.sha256(p) for p in (*source.transformer, *source.autoencoder)}
+        # By folder and name: in diffusers' layout both parts have files of the same name.
+        body["sha256"] = {
+            f"{p.parent.name}/{p.name}": describe.sha256(p) for p in (*source.transformer, *source.autoencoder)
+        }
     return body
 
 

@@ -31,7 +31,8 @@ class AttnBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        q, k, v = (rearrange(conv(h), "B C H W -> B 1 (H W) C") for conv in (self.q, self.k, self.v))
+        # Contiguous, or PyTorch falls back to writing out all (H W)^2 scores: 2 GB at a megapixel.
+        q, k, v = (rearrange(conv(h), "B C H W -> B 1 (H W) C").contiguous() for conv in (self.q, self.k, self.v))
         h = F.scaled_dot_product_attention(q, k, v)
         return x + self.proj_out(rearrange(h, "B 1 (H W) C -> B C H W", H=x.shape[2]))
 

@@ -46,14 +46,21 @@ class ModelSize:
         """Memory of one edit at `pixels` with `references` pictures of the same size; autoencoder in float32."""
         weights = (self.transformer + self.text) * dtype.itemsize + self.autoencoder * 4
         tokens = pixels // 256 * (1 + references) + self.text_length
-        # A single block at its widest: input, modulated input, fused projection (3 + mlp), rotated q and k in
-        # float32 with their temporaries, and the joined input of the second projection.
+        return Need(weights, max(self._transformer_bytes(dtype, tokens), self._autoencoder_bytes(pixels)))
+
+    def _transformer_bytes(self, dtype: torch.dtype, tokens: int) -> int:
+        # A single block at its widest: input, modulated input, fused projection (3 + mlp), rotated q and k, attention,
+        # activated mlp, the joined input of the second projection, its output; and what float32 steps leave behind.
         cfg = self.transformer_config
-        widths = (2 + 3 + cfg.mlp_ratio + 1 + cfg.mlp_ratio) * dtype.itemsize + 6 * 4
-        transformer = int(tokens * cfg.hidden_size * widths)
-        # The decoder at full resolution: input, normed, convolved and their residual, in float32.
-        autoencoder = 5 * 4 * pixels * self.autoencoder_config.ch * max(self.autoencoder_config.ch_mult[:2])
-        return Need(weights, max(transformer, autoencoder))
+        width = (8 + 3 * cfg.mlp_ratio) * dtype.itemsize + 2 * 4
+        # A CPU's matrix multiplication packs copies of the fused projection's weight.
+        packed = 2 * (3 + cfg.mlp_ratio) * cfg.hidden_size**2 * dtype.itemsize
+        return int(tokens * cfg.hidden_size * width + packed)
+
+    def _autoencoder_bytes(self, pixels: int) -> int:
+        # In float32, the decoder at full resolution: input, normed, convolved, their residual.
+        cfg = self.autoencoder_config
+        return 4 * 5 * pixels * cfg.ch * max(cfg.ch_mult[:2])
 
 
 def available_bytes(device: torch.device) -> int:

@@ -12,6 +12,7 @@ from inkontext.weights.architecture import autoencoder_json, transformer_json
 from inkontext.weights.autoencoder_map import autoencoder_map
 from inkontext.weights.card import CARD, Card, scheduler_json
 from inkontext.weights.mapping import Entry
+from inkontext.weights.quiet import no_bars
 from inkontext.weights.tensors import write_sharded
 from inkontext.weights.transformer_map import transformer_map
 
@@ -48,8 +49,9 @@ def save_folder(folder: Path, card: Card, transformer: nn.Module, autoencoder: n
         "tokenizer": towers.clip_tokenizer,
         "tokenizer_2": towers.t5_tokenizer,
     }
-    for name, part in parts.items():
-        part.save_pretrained(folder / name)  # type: ignore[operator]
+    with no_bars():
+        for name, part in parts.items():
+            part.save_pretrained(folder / name)  # type: ignore[operator]
     write_configs(folder, card, {name: type(part).__name__ for name, part in parts.items()})
 
 

@@ -24,6 +24,7 @@ from inkontext.weights.autoencoder_map import autoencoder_map
 from inkontext.weights.card import sampling_for
 from inkontext.weights.component import Component, KeyReport, find_component, key_report
 from inkontext.weights.mapping import Entry
+from inkontext.weights.quiet import no_bars
 from inkontext.weights.source import TEXT_PARTS, Source
 from inkontext.weights.tensors import TensorFiles
 from inkontext.weights.transformer_map import transformer_map
@@ -106,9 +107,11 @@ def fill(module: nn.Module, component: Component, entries: Sequence[Entry], plac
 
 def _is_finite(tensor: Tensor) -> bool:
     """On the meta device, where a load is only rehearsed, there is nothing to look at."""
-    if tensor.is_meta:
+    if tensor.is_meta or not tensor.numel():
         return True
-    return bool(torch.isfinite(tensor.float() if tensor.dtype.itemsize == 1 else tensor).all())
+    # The extremes carry any NaN along and, unlike `isfinite`, need no memory as large as the tensor.
+    extremes = torch.stack(torch.aminmax(tensor.float() if tensor.dtype.itemsize == 1 else tensor))
+    return bool(torch.isfinite(extremes).all())
 
 
 def load_towers(folder: Path, length: int, device: torch.device | str, dtype: torch.dtype) -> TextTowers:
@@ -143,27 +146,17 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
 
 
 def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
-    from transformers.utils import logging
-
     if not (folder / "config.json").is_file():  # transformers would take its own defaults
         raise ModelNotFoundError(f"'{folder}' has no config.json; restore it from where the model came")
-    showed_bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        module, info = kind.from_pretrained(  # type: ignore[attr-defined]
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )  # fmt: skip - mismatches are reported below, by name
+        with no_bars():
+            module, info = kind.from_pretrained(  # type: ignore[attr-defined]
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are reported below, by name
+            )  # fmt: skip
     except _UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelNotFoundError(f"'{folder}' holds no usable text encoder ({reason}); restore its files") from error
-    finally:
-        if showed_bars:
-            logging.enable_progress_bar()
     report = KeyReport(
         f"'{folder}'",
         len(module.state_dict()) - len(info["missing_keys"]),

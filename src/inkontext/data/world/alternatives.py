@@ -46,6 +46,8 @@ def alternatives(pair: Pair) -> list[Scene]:
     scene, edit, dice = pair.scene_after, pair.edit, Dice(3, pair.seed)
     if edit.attribute in _WHOLE:
         return _WHOLE[edit.attribute](scene, dice)
+    if edit.attribute == "identity":
+        return _portraits(scene, edit.subject, dice)
     if edit.attribute == "count":
         return _counts(scene, edit.subject)
     subject = next((t for t in scene.things if t.id == edit.subject), None)
@@ -66,17 +68,13 @@ def _others(thing: Thing, dice: Dice) -> list[Thing]:
         case Sign():
             return _texts(thing, dice) + _inks(thing, dice)[::4]
         case Sticker():
-            return [
-                Shape(thing.id, thing.x, thing.y, thing.size, "circle", Paint(c)) for c in ("red", "grey")
-            ]
+            return [Shape(thing.id, thing.x, thing.y, thing.size, "circle", Paint(c)) for c in ("red", "grey")]
 
 
 def _colours(thing: Thing, dice: Dice) -> list[Thing]:
     match thing:
         case Shape():
-            return [
-                replace(thing, paint=replace(thing.paint, colour=c)) for c in NAMES if c != thing.paint.colour
-            ]
+            return [replace(thing, paint=replace(thing.paint, colour=c)) for c in NAMES if c != thing.paint.colour]
         case Figure():
             return [replace(thing, who=replace(thing.who, colour=c)) for c in NAMES if c != thing.who.colour]
         case Sign():
@@ -159,6 +157,18 @@ def _identities(thing: Thing, dice: Dice) -> list[Thing]:
     return strangers + _colours(thing, dice)[::4]
 
 
+def _portraits(scene: Scene, subject: int, dice: Dice) -> list[Scene]:
+    """Somebody else, or the same one elsewhere."""
+    hero = scene.thing(subject)
+    moved = _positions(hero, dice)[::2]
+    return [scene.swap(t) for t in _identities(hero, dice) + moved] + _backgrounds(scene, dice)[::3]
+
+
+def _manners(scene: Scene, dice: Dice) -> list[Scene]:
+    """Every other style of the same content, and other content in the same style."""
+    return _styles(scene, dice) + [scene.swap(t) for thing in scene.things for t in _others(thing, dice)]
+
+
 def _captions(scene: Scene, dice: Dice) -> list[Scene]:
     """One thing other than told, or absent, or elsewhere; another setting; another style."""
     out: list[Scene] = []
@@ -199,6 +209,7 @@ def _adjusts(scene: Scene, dice: Dice) -> list[Scene]:
 
 _WHOLE: Final[dict[str, Callable[[Scene, Dice], list[Scene]]]] = {
     "caption": _captions,
+    "manner": _manners,
     "background": _backgrounds,
     "light": _lights,
     "weather": _weathers,
@@ -221,5 +232,4 @@ _VARIANTS: Final[dict[str, _Variants]] = {
     "ink": _inks,
     "font": _fonts,
     "text": _texts,
-    "identity": _identities,
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from inkontext.data.world.dice import Dice
 from inkontext.data.world.dressing import FIGURE_EDITS
-from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle
+from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle, told_size
 from inkontext.data.world.lettered import change, recolour_letters, wipe
 from inkontext.data.world.moving import SUBJECT_EDITS
 from inkontext.data.world.palette import COLOURS, alike
@@ -23,7 +23,7 @@ _ROOM: Final = 22  # between the thing and the marker around it
 def cue_edit(ask: Ask, scene: Scene) -> Proposal | None:
     """A local edit whose subject is marked; more than one like it makes the mark needful."""
     dice = ask.dice
-    if dice.chance(16):
+    if dice.chance(16) or not scene.things:
         return _add_inside(ask, scene)
     thing = dice.pick(scene.things)
     if dice.chance(55) and not isinstance(thing, Sign):
@@ -116,7 +116,7 @@ def _named(cue: Cue, dice: Dice) -> str:
 def _add_inside(ask: Ask, scene: Scene) -> Proposal | None:
     """Something new where an empty place is marked."""
     dice = ask.dice
-    new = new_thing(dice, scene, ask.stock, 2)
+    new = told_size(new_thing(dice, scene, ask.stock, 2))
     cell = dice.pick(CELLS)
     here = at_cell(new, cell)
     x0, y0, x1, y1 = box_of(here)

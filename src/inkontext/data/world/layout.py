@@ -31,7 +31,7 @@ from inkontext.data.world.scene import (
 )
 from inkontext.data.world.shapes import FORMS
 from inkontext.data.world.stock import Stock
-from inkontext.data.world.styles import COLOUR_SAFE, STYLES
+from inkontext.data.world.styles import COARSE, COLOUR_SAFE, STYLES
 from inkontext.data.world.vocabulary import COLUMNS, ROWS, cell_of
 from inkontext.data.world.words import misspelt
 
@@ -86,7 +86,7 @@ def colours_behind(scene: Scene) -> tuple[str, ...]:
     back = scene.background
     by_place = {"hills": ("green",), "sea": ("blue",), "forest": ("green",), "desert": ("orange",),
                 "room": ("brown",), "city": ("grey",), "space": ("navy",),
-                "mountains": ("grey",)}  # fmt: skip
+                "mountains": ("grey", "green")}  # fmt: skip
     return by_place.get(back.kind, tuple(c for c in (back.colour, back.second) if c))
 
 
@@ -127,9 +127,7 @@ def new_shape(dice: Dice, scene: Scene, size: int = 0) -> Shape:
 
 def new_wear(dice: Dice, kinds: tuple[str, ...], avoid: Collection[str]) -> Wear:
     kind = dice.pick(kinds)
-    return Wear(
-        kind, dice.pick(("black", "red", "blue")) if kind.endswith("glasses") else draw_colour(dice, avoid)
-    )
+    return Wear(kind, dice.pick(("black", "red", "blue")) if kind.endswith("glasses") else draw_colour(dice, avoid))
 
 
 def new_figure(dice: Dice, scene: Scene, stock: Stock, size: int = 0) -> Figure:
@@ -169,6 +167,17 @@ def new_sign(dice: Dice, scene: Scene, stock: Stock, widest: int = 860, slips: b
     size = min(dice.pick((70, 84, 100)), (widest // 2 - 12) * 1000 // (text_width(word, font) + edges))
     wide = text_width(word, font) * size // 1000
     return Sign(scene.next_id(), 500, 500, size, word, font, ink, board, colour, wide, meant)
+
+
+def told_size(thing: Thing) -> Thing:
+    """The thing as large as an instruction means that does not speak of size."""
+    match thing:
+        case Figure():
+            return replace(thing, size=190)
+        case Sticker():
+            return replace(thing, size=150)
+        case _:
+            return thing
 
 
 def new_thing(dice: Dice, scene: Scene, stock: Stock, crowd: int = 1) -> Thing:
@@ -234,6 +243,8 @@ def _group(dice: Dice, stock: Stock, scene: Scene) -> Scene:
 
 def _signs(dice: Dice, stock: Stock, scene: Scene) -> Scene:
     """A sign, now and then a second one, and perhaps a thing beside it."""
+    if scene.style in COARSE:  # letters would not survive its cells
+        scene = replace(scene, style="flat")
     for _ in range(1 + dice.chance(25)):
         for _ in range(3):
             sign = new_sign(dice, scene, stock, slips=not scene.things)
@@ -260,18 +271,27 @@ def _character(dice: Dice, stock: Stock, scene: Scene) -> Scene:
     return scene
 
 
+def _empty(dice: Dice, stock: Stock, scene: Scene) -> Scene:
+    """A photograph or a landscape with nothing put into it."""
+    if scene.background.photo or scene.background.kind in PLACES:
+        return scene
+    place = Background(dice.pick(PLACE_NAMES), variant=dice.below(VARIANTS))
+    return replace(scene, background=stock.photo(dice) or place)
+
+
 THEMES: Final[dict[str, Callable[[Dice, Stock, Scene], Scene]]] = {
     "objects": _objects,
     "group": _group,
     "sign": _signs,
     "character": _character,
     "styled": _objects,
+    "empty": _empty,
 }
 
 
 def draw_base(theme: str, dice: Dice, stock: Stock) -> Scene:
-    """A base scene of that theme with at least one thing in it."""
+    """A base scene of that theme, with at least one thing in it where the theme is not "empty"."""
     while True:
         scene = THEMES[theme](dice, stock, _draw_scene(dice, stock, theme == "styled"))
-        if scene.things:
+        if scene.things or theme == "empty":
             return scene

@@ -70,9 +70,7 @@ def correct(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
 
 def recolour_letters(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     """Letters in another colour."""
-    ink = ask.dice.pick(
-        [c for c in NAMES if legible(c, sign.colour) and not alike(c, sign.ink)] or [sign.ink]
-    )
+    ink = ask.dice.pick([c for c in NAMES if legible(c, sign.colour) and not alike(c, sign.ink)] or [sign.ink])
     if ink == sign.ink:
         return None
     return ask.propose(

@@ -67,9 +67,7 @@ def _chaikin(points: Stroke, closed: bool) -> Stroke:
 def _strokes(char: str, smooth: bool) -> Iterator[Stroke]:
     for code in SKELETONS[char].split():
         body = code[1:]
-        points: Stroke = [
-            (float(int(body[i], 16)), float(int(body[i + 1], 16))) for i in range(0, len(body), 2)
-        ]
+        points: Stroke = [(float(int(body[i], 16)), float(int(body[i + 1], 16))) for i in range(0, len(body), 2)]
         closed = code[0] == "o"
         if code[0] != "-" and smooth:
             points = _chaikin(points, closed)
@@ -148,10 +146,7 @@ def _glyph(char: str, font_name: str, cap: int) -> Image.Image:
     dx, dy, qx, qy = bx - ax, by - ay, px - ax, py - ay
     along = np.clip((qx * dx + qy * dy) / np.maximum(dx * dx + dy * dy, 1e-6), 0, 1)
     ex, ey = qx - along * dx, qy - along * dy
-    if font.square:
-        far = np.maximum(np.abs(ex), np.abs(ey)).min(axis=0)
-    else:
-        far = np.sqrt((ex * ex + ey * ey).min(axis=0))
+    far = np.maximum(np.abs(ex), np.abs(ey)).min(axis=0) if font.square else np.sqrt((ex * ex + ey * ey).min(axis=0))
     edge = font.weight - far
     if font.hollow:
         edge = np.minimum(edge, font.hollow - edge)

@@ -11,33 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from inkontext.data.world.identity import recoloured
-from inkontext.data.world.layout import (
-    FORM_NAMES,
-    NAMES,
-    colours_behind,
-    new_thing,
-    patterns_for,
-)
+from inkontext.data.world.layout import FORM_NAMES, NAMES, colours_behind, new_thing, patterns_for
 from inkontext.data.world.palette import alike, contrasting, legible
 from inkontext.data.world.refer import describe, paint_words
-from inkontext.data.world.scene import (
-    Figure,
-    Paint,
-    Scene,
-    Shape,
-    Sign,
-    Sticker,
-    Thing,
-    box_of,
-    is_free,
-)
+from inkontext.data.world.scene import Figure, Paint, Scene, Shape, Sign, Sticker, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Proposal
-from inkontext.data.world.vocabulary import (
-    PATTERN_NOUNS,
-    a,
-    colour_word,
-    noun,
-)
+from inkontext.data.world.vocabulary import PATTERN_NOUNS, PATTERN_WORDS, a, colour_word, noun
 
 Subject = Callable[[Ask, Scene, Thing, str], Proposal | None]
 
@@ -66,9 +45,7 @@ def recolour(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         case _:
             return None
     after = scene.swap(changed)
-    return ask.propose(
-        "recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, dice)
-    )
+    return ask.propose("recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, dice))
 
 
 def _colour(thing: Thing) -> str:
@@ -95,21 +72,15 @@ def repattern(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         second = dice.pick([c for c in NAMES if not alike(c, paint.colour)])
         after = scene.swap(replace(thing, paint=Paint(paint.colour, pattern, second)))
         marks = f"{colour_word(second, dice)} {dice.pick(PATTERN_NOUNS[pattern])}"
-        return ask.propose(
-            "stripes", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=marks
-        )
+        return ask.propose("stripes", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=marks)
     new = Paint(paint.colour, pattern, second)
-    # The second colour counts as expected only beside the first, so both may be said.
-    words = (
-        paint_words(new, dice).split(" ")[-1]
-        if pattern == "plain" or dice.chance(50)
-        else paint_words(new, dice)
-    )
-    words = dice.pick(("plain", "solid " + words)) if pattern == "plain" else words
+    whole = paint_words(new, dice)
+    if pattern == "plain":
+        words = dice.pick(("plain", f"solid {whole}"))
+    else:
+        words = whole if dice.chance(50) else dice.pick(PATTERN_WORDS[pattern])
     after = scene.swap(replace(thing, paint=new))
-    return ask.propose(
-        "repattern", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=words
-    )
+    return ask.propose("repattern", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=words)
 
 
 def reshape(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
@@ -127,9 +98,7 @@ def reshape(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     }.get(thing.form, ())
     form = ask.dice.pick([f for f in FORM_NAMES if f != thing.form and f not in near])
     after = scene.swap(replace(thing, form=form))
-    return ask.propose(
-        "reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.dice))
-    )
+    return ask.propose("reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.dice)))
 
 
 def outline(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:

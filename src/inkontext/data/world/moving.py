@@ -5,81 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.layout import (
-    CELLS,
-    SLOTS,
-    at_cell,
-    new_thing,
-)
+from inkontext.data.world.dice import Dice
+from inkontext.data.world.layout import CELLS, SLOTS, at_cell, new_thing, told_size
 from inkontext.data.world.local import Subject, name_of, outline, recolour, repattern, replace_thing, reshape
 from inkontext.data.world.refer import describe, mention
-from inkontext.data.world.scene import (
-    Figure,
-    Scene,
-    Shape,
-    Sign,
-    Thing,
-    box_of,
-    is_free,
-)
+from inkontext.data.world.scene import Figure, Scene, Shape, Sign, Thing, box_of, half_extent, is_free
 from inkontext.data.world.stock import Ask, Proposal
-from inkontext.data.world.vocabulary import (
-    NUMBERS,
-    PLACE_PHRASES,
-    cell_of,
-    colour_word,
-    noun,
-    plural,
-)
+from inkontext.data.world.vocabulary import NUMBERS, PLACE_PHRASES, cell_of, colour_word, noun, plural
 
 _DIRECTIONS: Final = {"to the left": (-1, 0), "to the right": (1, 0), "up": (0, -1), "down": (0, 1)}
+_BETWEEN: Final = 40  # between things that stand beside each other
 _SHIFT: Final = 220  # how far "further to the left" is
-
-
-def add(ask: Ask, scene: Scene, beside: Thing | None = None, it: str = "") -> Proposal | None:
-    """A new thing in a free ninth of the picture, or beside one that is there."""
-    dice = ask.dice
-    new = new_thing(dice, scene, ask.stock, 2)
-    if beside is not None and it:
-        found = _beside(scene, new, beside, it, ask)
-        here, where = found if found else (None, "")
-    else:
-        cell = dice.pick(CELLS)
-        here, where = at_cell(new, cell), dice.pick(PLACE_PHRASES[cell])
-        if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
-            return None
-    if here is None:
-        return None
-    return ask.propose(
-        "add",
-        scene,
-        scene.plus(here),
-        here.id,
-        "presence",
-        "",
-        name_of(here),
-        new=describe(here, dice),
-        where=where,
-    )
-
-
-def _beside(scene: Scene, new: Thing, other: Thing, it: str, ask: Ask) -> tuple[Thing, str] | None:
-    """`new` next to `other` on a free side, and the words for that side."""
-    x0, y0, x1, y1 = box_of(other)
-    for side in ask.dice.shuffled(tuple(BESIDE)):
-        n0, m0, n1, m1 = box_of(replace(new, x=0, y=0))
-        x, y = {
-            "left": (x0 - 40 - n1, other.y),
-            "right": (x1 + 40 - n0, other.y),
-            "above": (other.x, y0 - 40 - m1),
-            "below": (other.x, y1 + 40 - m0),
-        }[side]
-        here = replace(new, x=x, y=y)
-        if is_free(scene, box_of(here)):
-            return here, f"{ask.dice.pick(BESIDE[side])} {it}"
-    return None
-
-
 BESIDE: Final[dict[str, tuple[str, ...]]] = {
     "left": ("to the left of", "left of"),
     "right": ("to the right of", "right of"),
@@ -88,15 +24,46 @@ BESIDE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def add(ask: Ask, scene: Scene) -> Proposal | None:
+    """A new thing in a free ninth of the picture."""
+    cell = ask.dice.pick(CELLS)
+    here = at_cell(told_size(new_thing(ask.dice, scene, ask.stock, 2)), cell)
+    if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
+        return None
+    return _added(ask, scene, here, ask.dice.pick(PLACE_PHRASES[cell]))
+
+
 def add_beside(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
-    return add(ask, scene, thing, it)
+    """A new thing next to one that is there."""
+    found = free_side(scene, told_size(new_thing(ask.dice, scene, ask.stock, 2)), thing, ask.dice)
+    return _added(ask, scene, found[0], f"{ask.dice.pick(BESIDE[found[1]])} {it}") if found else None
+
+
+def _added(ask: Ask, scene: Scene, here: Thing, where: str) -> Proposal:
+    after, told = scene.plus(here), describe(here, ask.dice)
+    return ask.propose("add", scene, after, here.id, "presence", "", name_of(here), new=told, where=where)
+
+
+def free_side(scene: Scene, new: Thing, other: Thing, dice: Dice) -> tuple[Thing, str] | None:
+    """`new` next to `other` on a side with room, and which side that is."""
+    x0, y0, x1, y1 = box_of(other)
+    left, up, right, down = half_extent(new)
+    spots = {
+        "left": (x0 - _BETWEEN - right, other.y),
+        "right": (x1 + _BETWEEN + left, other.y),
+        "above": (other.x, y0 - _BETWEEN - down),
+        "below": (other.x, y1 + _BETWEEN + up),
+    }
+    for side in dice.shuffled(tuple(spots)):
+        here = replace(new, x=spots[side][0], y=spots[side][1])
+        if is_free(scene, box_of(here)):
+            return here, side
+    return None
 
 
 def remove(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """The thing goes; what is behind it shows."""
-    return ask.propose(
-        "remove", scene, scene.without(thing.id), thing.id, "presence", name_of(thing), "", it=it
-    )
+    return ask.propose("remove", scene, scene.without(thing.id), thing.id, "presence", name_of(thing), "", it=it)
 
 
 def move(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
@@ -142,7 +109,7 @@ def shift(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
 
 def resize(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Half as large again, or five eighths."""
-    grow = ask.dice.chance(50)
+    grow = ask.dice.chance(72)  # for want of room it succeeds less often
     size = thing.size * 150 // 100 if grow else thing.size * 62 // 100
     if isinstance(thing, Sign) or size < (110 if isinstance(thing, Figure) else 52) or size > 330:
         return None
@@ -191,9 +158,7 @@ def rows_of(scene: Scene) -> list[Shape]:
     for first in scene.things:
         if isinstance(first, Shape):
             like = [
-                t
-                for t in scene.things
-                if isinstance(t, Shape) and replace(t, id=0, x=0) == replace(first, id=0, x=0)
+                t for t in scene.things if isinstance(t, Shape) and replace(t, id=0, x=0) == replace(first, id=0, x=0)
             ]
             if len(like) > 1:
                 return like

@@ -27,9 +27,7 @@ class Outside:
     decides its split. memory: how many megabytes of decoded pictures to keep.
     """
 
-    def __init__(
-        self, photos: str | Path | None = None, emoji: str | Path | None = None, memory: int = 192
-    ) -> None:
+    def __init__(self, photos: str | Path | None = None, emoji: str | Path | None = None, memory: int = 192) -> None:
         self.photos = Path(photos) if photos is not None else None
         self.emoji = Path(emoji) if emoji is not None else None
         self._room = memory << 20
@@ -49,14 +47,10 @@ class Outside:
             own = self.photos / split
             folder = own if own.is_dir() else self.photos
             found = sorted(
-                p.relative_to(self.photos).as_posix()
-                for p in folder.rglob("*")
-                if p.suffix.lower() in _SUFFIXES
+                p.relative_to(self.photos).as_posix() for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES
             )
             if not found:
-                raise OptionError(
-                    f"No photographs in {folder}; put .jpg, .png or .webp files there or leave it out."
-                )
+                raise OptionError(f"No photographs in {folder}; put .jpg, .png or .webp files there or leave it out.")
             self._lists[split] = tuple(found)
         return self._lists[split]
 
@@ -64,13 +58,9 @@ class Outside:
         """Names of stickers of the split, sorted."""
         if self.emoji is None:
             return ()
-        names = tuple(
-            n for n in sorted(self._files) if held_out(n, STICKERS_HELD_OUT_ONE_IN) == (split == "test")
-        )
+        names = tuple(n for n in sorted(self._files) if held_out(n, STICKERS_HELD_OUT_ONE_IN) == (split == "test"))
         if not names:
-            raise OptionError(
-                f"names.json in {self.emoji} leaves no usable name; name at least a dozen pictures."
-            )
+            raise OptionError(f"names.json in {self.emoji} leaves no usable name; name at least a dozen pictures.")
         return self._lists.setdefault(f"sticker {split}", names)
 
     @cached_property
@@ -78,12 +68,10 @@ class Outside:
         assert self.emoji is not None
         index = self.emoji / "names.json"
         try:
-            table = json.loads(index.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise OptionError(
-                f"Cannot read {index}; it should be a JSON object of file names and names."
-            ) from error
-        return {name: file for file, name in sorted(table.items(), reverse=True) if _is_plain_name(name)}
+            table = dict(json.loads(index.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise OptionError(f"Cannot read {index}; it should be a JSON object of file names and names.") from error
+        return {name: file for file, name in sorted(table.items(), reverse=True) if _is_plain_name(str(name))}
 
     def photo(self, name: str, crop: int, size: int) -> Image.Image:
         """One of `CROPS` square crops of the photograph, RGB, `size` pixels square."""
@@ -121,9 +109,7 @@ def _read(path: str, short: int, mode: str) -> Image.Image:
             opened.draft(mode, (short, short))
             picture = ImageOps.exif_transpose(opened).convert(mode)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise PictureError(
-            f"Cannot read the picture {path}; replace it or take it out of the folder."
-        ) from error
+        raise PictureError(f"Cannot read the picture {path}; replace it or take it out of the folder.") from error
     if mode == "RGBA":
         return ImageOps.pad(picture, (short, short), Image.Resampling.BOX, color=(0, 0, 0, 0))
     scale = short / min(picture.size)

@@ -36,9 +36,7 @@ class Pen:
 
     __slots__ = ("draw", "image", "k", "light", "ox", "oy")
 
-    def __init__(
-        self, image: Image.Image, light: str, ox: float = 0.0, oy: float = 0.0, k: float = 0.0
-    ) -> None:
+    def __init__(self, image: Image.Image, light: str, ox: float = 0.0, oy: float = 0.0, k: float = 0.0) -> None:
         self.image = image
         self.draw = ImageDraw.Draw(image)
         self.light = light

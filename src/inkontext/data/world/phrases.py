@@ -32,8 +32,7 @@ _HELD_MANNERS: Final = (
 def _parsed(template: str) -> tuple[tuple[str, ...], ...]:
     """The template as a row of choices; fixed text is a choice of one."""
     return tuple(
-        tuple(part.split("|")) if i % 2 else (part,)
-        for i, part in enumerate(_CHOICE.split(template.lstrip("*")))
+        tuple(part.split("|")) if i % 2 else (part,) for i, part in enumerate(_CHOICE.split(template.lstrip("*")))
     )
 
 

@@ -76,8 +76,10 @@ def facts_of(thing: Thing) -> Facts:
                    "feature": _feature(thing), "place": place}  # fmt: skip
             return out | ({"wear": worn.kind} if worn else {})
         case Sign():
-            out = {"class": "writing", "noun": thing.board, "text": thing.text, "place": place}
-            return out | ({"colour": thing.colour} if thing.board != "letters" else {})
+            out = {"noun": thing.board, "text": thing.text, "place": place}
+            if thing.board == "letters":
+                return out | {"class": "writing"}
+            return out | {"colour": thing.colour} | ({} if thing.board == "bubble" else {"class": "board"})
         case Sticker():
             return {"class": "sticker", "noun": thing.name, "place": place}
 
@@ -177,9 +179,7 @@ def _describe_sign(sign: Sign, dice: Dice) -> str:
     font = "" if sign.font == "plain" else f"{sign.font} "
     words, ink = quoted(sign.text, dice), colour_word(sign.ink, dice)
     if sign.board == "letters":
-        return dice.pick(
-            (f"the word {words} in {font}{ink} letters", f"{font}{ink} letters that say {words}")
-        )
+        return dice.pick((f"the word {words} in {font}{ink} letters", f"{font}{ink} letters that say {words}"))
     board = a(f"{colour_word(sign.colour, dice)} {noun(sign.board, dice)}")
     return f"{board} that says {words} in {font}{ink} letters"
 
@@ -240,9 +240,7 @@ def caption(scene: Scene, dice: Dice, style: bool = True, named: Callable[[Thing
     parts = [f"{tell(t)} {dice.pick(PLACE_PHRASES[cell_of(t.x, t.y)])}" for t in scene.things]
     text = _listed(parts) + ", " + setting_phrase(scene, dice)
     if style and scene.style != "flat":
-        text += (
-            ", " + dice.pick(("in the style of ", "as ", "drawn as ")) + dice.pick(STYLE_WORDS[scene.style])
-        )
+        text += ", " + dice.pick(("in the style of ", "as ", "drawn as ")) + dice.pick(STYLE_WORDS[scene.style])
     return text
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from inkontext.data.world.creature import draw_figure
@@ -43,15 +41,11 @@ def render(scene: Scene, size: int, outside: Outside | None = None) -> Image.Ima
 
 def _needed(outside: Outside | None) -> Outside:
     if outside is None:
-        raise OptionError(
-            "This scene holds pictures from outside; give the same Outside folders that made it."
-        )
+        raise OptionError("This scene holds pictures from outside; give the same Outside folders that made it.")
     return outside
 
 
-def _background(
-    background: Background, light: str, size: int, factor: int, outside: Outside | None
-) -> Image.Image:
+def _background(background: Background, light: str, size: int, factor: int, outside: Outside | None) -> Image.Image:
     if background.photo:
         picture = lit_picture(_needed(outside).photo(background.photo, background.variant, size), light)
         # Enlarged without interpolation, so that reducing it again gives back the photograph itself.
@@ -94,12 +88,6 @@ def _arrow(draw: ImageDraw.ImageDraw, x0: int, y0: int, x1: int, y1: int, wide: 
     sides = [(back[0] - dy * head, back[1] - dx * head), (back[0] + dy * head, back[1] + dx * head)]
     tip = (x1 + dx * wide // 2, y1 + dy * wide // 2)
     draw.polygon([tip, *sides], 255)
-
-
-@lru_cache(maxsize=8)
-def white_mask(size: int) -> Image.Image:
-    """A mask that allows change everywhere."""
-    return Image.new("L", (size, size), 255)
 
 
 def difference(a: Image.Image, b: Image.Image) -> Image.Image:

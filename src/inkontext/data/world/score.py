@@ -20,8 +20,12 @@ from inkontext.data.world.render import render
 
 CHANGED_AT_LEAST: Final = 0.5  # of the squared error between reference and target must be gone
 TOLD_AT_LEAST: Final = 0.25  # the same where only words fix the layout: character, style, t2i
-KEPT_AT_LEAST: Final = 20.0  # dB outside the mask; a seen change of anything there costs more
-NEARER_BY: Final = 1.0  # the error to the target over that to the nearest wrong answer is below this
+KEPT_AT_LEAST: Final = 16.0  # dB outside the mask; what coding alone costs on a busy background
+SPILT_AT_MOST: Final = 0.008  # of the cells outside the mask may change their mean colour
+NEARER_BY: Final = 1.0  # the error to the target over that to the nearest wrong answer stays below
+TOLD_NEARER_BY: Final = 0.85  # the same where only words fix the layout
+_CELLS: Final = 16  # cells across the picture in which spilling is looked for
+_SPILL: Final = 26.0  # grey levels by which a cell's mean colour must move to count
 _TOLD: Final = frozenset({"character", "style", "t2i"})
 _DIFFERS: Final = 24.0  # grey levels; where two renderings are nearer than this they do not tell apart
 _DIFFERS_SHARE: Final = 0.001  # of the pixels; an alternative that differs less is left out
@@ -32,10 +36,12 @@ _PERFECT: Final = 99.0  # dB reported where nothing outside the mask changed
 class Score:
     """The measure of one produced picture.
 
-    success: all three hold. changed: 1 is the target, 0 the unedited reference (without a reference,
-    a plain grey of the target's mean), below 0 is worse. right: nearer to the target than to any
-    wrong answer. nearest: the error to the target over that to the nearest wrong answer, below 1 is
-    right. kept_psnr: dB outside the mask, 99 where nothing changed or all may change.
+    success: enough changed, rightly, and the rest was kept.
+    changed: 1 is the target, 0 the unedited reference (without one, the target's mean colour).
+    right: nearer to the target than to any wrong answer.
+    nearest: the error to the target over that to the nearest wrong answer.
+    kept_psnr: dB outside the mask; 99 where nothing changed or all may change.
+    spilt: share of the picture that changed visibly outside the mask.
     """
 
     success: bool
@@ -43,6 +49,7 @@ class Score:
     right: bool
     nearest: float
     kept_psnr: float
+    spilt: float
 
 
 def score(pair: Pair, produced: Image.Image, outside: Outside | None = None) -> Score:
@@ -53,10 +60,12 @@ def score(pair: Pair, produced: Image.Image, outside: Outside | None = None) -> 
     inside = np.asarray(pair.mask) > 0
     changed = 1.0 - _error(got, target, inside) / max(_error(before, target, inside), 1e-9)
     nearest = _nearest(pair, got, target, before, outside)
-    kept = _kept(pair, produced, ~inside)
-    enough = TOLD_AT_LEAST if pair.task in _TOLD else CHANGED_AT_LEAST
-    right = nearest < NEARER_BY
-    return Score(changed >= enough and right and kept >= KEPT_AT_LEAST, changed, right, nearest, kept)
+    told = pair.task in _TOLD
+    kept, spilt = _kept(pair, produced, ~inside)
+    right = nearest < (TOLD_NEARER_BY if told else NEARER_BY)
+    enough = changed >= (TOLD_AT_LEAST if told else CHANGED_AT_LEAST)
+    stayed = kept >= KEPT_AT_LEAST and spilt <= SPILT_AT_MOST
+    return Score(enough and right and stayed, changed, right, nearest, kept, spilt)
 
 
 def _pixels(picture: Image.Image, pair: Pair) -> np.ndarray:
@@ -74,11 +83,11 @@ def _error(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
     return float(np.square(a - b)[where].mean()) if where.any() else 0.0
 
 
-def _nearest(
-    pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray, outside: Outside | None
-) -> float:
+def _nearest(pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray, outside: Outside | None) -> float:
     """Error to the target over the error to the most similar wrong answer, where those two differ."""
-    wrong = [before] + [_pixels(render(s, pair.size, outside), pair) for s in alternatives(pair)]
+    # Nothing at all, a plain colour, and everything that might have been asked instead.
+    wrong = [before, _mean_of(target)]
+    wrong += [_pixels(render(s, pair.size, outside), pair) for s in alternatives(pair)]
     worst = 0.0
     for other in wrong:
         differ = np.abs(other - target).max(axis=-1) > _DIFFERS
@@ -88,11 +97,18 @@ def _nearest(
     return worst
 
 
-def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> float:
-    """PSNR in dB between the produced picture and the reference over the pixels of `where`."""
+def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> tuple[float, float]:
+    """Over the pixels of `where`: PSNR in dB against the reference, and the share of cells that moved.
+
+    Coding noise costs PSNR but averages out in a cell; a thing that came, went or changed does not.
+    """
     if pair.base < 0 or not where.any():
-        return _PERFECT
+        return _PERFECT, 0.0
     size = (pair.size, pair.size)
     got = np.asarray(produced.convert("RGB").resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-    error = _error(got, np.asarray(pair.references[pair.base], dtype=np.float32), where)
-    return min(_PERFECT, 10.0 * float(np.log10(255.0**2 / error))) if error > 0 else _PERFECT
+    moved = (got - np.asarray(pair.references[pair.base], dtype=np.float32)) * where[..., None]
+    cells = Image.fromarray(np.clip(moved / 2 + 128.5, 0, 255).astype(np.uint8)).reduce(pair.size // _CELLS)
+    shift = np.abs(np.asarray(cells, dtype=np.float32) - 128).max(axis=-1) * 2
+    error = float(np.square(moved).sum()) / (3 * np.count_nonzero(where))
+    psnr = min(_PERFECT, 10.0 * float(np.log10(255.0**2 / error))) if error > 0 else _PERFECT
+    return psnr, float((shift > _SPILL).mean())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from inkontext.data.world.layout import CELLS, STYLED, at_cell, colours_behind, draw_base, stands_out
-from inkontext.data.world.moving import BESIDE
+from inkontext.data.world.moving import BESIDE, free_side
 from inkontext.data.world.palette import alike
 from inkontext.data.world.phrases import phrase
 from inkontext.data.world.refer import mention
@@ -70,32 +70,15 @@ def put_beside(ask: Ask, scene: Scene) -> Proposal | None:
     said = mention(scene, other, ask.dice)
     if taken is None or said is None:
         return None
-    new, it = taken
-    x0, y0, x1, y1 = box_of(other)
-    n0, m0, n1, m1 = box_of(replace(new, x=0, y=0))
-    spots = {
-        "left": (x0 - 40 - n1, other.y),
-        "right": (x1 + 40 - n0, other.y),
-        "above": (other.x, y0 - 40 - m1),
-        "below": (other.x, y1 + 40 - m0),
-    }
-    for side in ask.dice.shuffled(tuple(spots)):
-        here = replace(new, x=spots[side][0], y=spots[side][1])
-        if is_free(scene, box_of(here)):
-            return _propose(
-                ask,
-                "put beside",
-                (source, scene),
-                1,
-                scene.plus(here),
-                here.id,
-                "presence",
-                side,
-                it=it,
-                where=ask.dice.pick(BESIDE[side]),
-                other=said.text,
-            )
-    return None
+    found = free_side(scene, taken[0], other, ask.dice)
+    if found is None:
+        return None
+    here, side = found
+    where, after = ask.dice.pick(BESIDE[side]), scene.plus(here)
+    return _propose(
+        ask, "put beside", (source, scene), 1, after, here.id, "presence", side,
+        it=taken[1], where=where, other=said.text,
+    )  # fmt: skip
 
 
 def put_into(ask: Ask, scene: Scene) -> Proposal | None:
@@ -163,9 +146,7 @@ def take_colour(ask: Ask, scene: Scene) -> Proposal | None:
     if it is None or other is None or theirs.paint.pattern != "plain" or any(alike(new, c) for c in behind):
         return None
     after = scene.swap(replace(ours, paint=replace(ours.paint, colour=new)))
-    return _propose(
-        ask, "take colour", (scene, source), 0, after, ours.id, "colour", new, it=it.text, other=other.text
-    )
+    return _propose(ask, "take colour", (scene, source), 0, after, ours.id, "colour", new, it=it.text, other=other.text)
 
 
 def take_setting(ask: Ask, scene: Scene) -> Proposal | None:
@@ -186,16 +167,14 @@ def take_style(ask: Ask, scene: Scene) -> Proposal | None:
     """The first picture in the style of the second."""
     style = ask.dice.pick(STYLED)
     source = replace(_source(ask), style=style)
-    return _propose(
-        ask, "take style", (scene, source), 0, replace(scene, style=style), 0, "style", style, True
-    )
+    return _propose(ask, "take style", (scene, source), 0, replace(scene, style=style), 0, "style", style, True)
 
 
 SEVERAL: Final[dict[Several, int]] = {
     put_beside: 34,
-    put_into: 26,
-    put_both: 16,
-    take_colour: 10,
-    take_setting: 10,
-    take_style: 10,
+    put_into: 34,
+    put_both: 60,
+    take_colour: 24,
+    take_setting: 8,
+    take_style: 6,
 }

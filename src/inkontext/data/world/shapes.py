@@ -109,14 +109,10 @@ def draw_shape(pen: Pen, shape: Shape) -> None:
         fill_pattern(local, points, shape.paint, 4)
 
 
-def _rim(
-    pen: Pen, points: list[tuple[int, int]], colour: tuple[int, int, int], width: float, form: str
-) -> None:
+def _rim(pen: Pen, points: list[tuple[int, int]], colour: tuple[int, int, int], width: float, form: str) -> None:
     if form == "ring":  # its two circles are one polygon with a seam; stroke them apart
         pen.line(FORMS["circle"], colour, width)
-        pen.line(
-            [(x * 50 / 96, y * 50 / 96) for x, y in [*FORMS["circle"], FORMS["circle"][0]]], colour, width
-        )
+        pen.line([(x * 50 / 96, y * 50 / 96) for x, y in [*FORMS["circle"], FORMS["circle"][0]]], colour, width)
         return
     closed = [*FORMS[form], FORMS[form][0]]
     pen.line(closed, colour, width)

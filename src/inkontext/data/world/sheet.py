@@ -25,21 +25,28 @@ def sheet(pairs: Sequence[Pair], columns: int = 2, zoom: int = 1) -> Image.Image
     most = max(len(p.references) for p in pairs)
     wide = _TEXT + (most + 2) * (size + _GAP) + 2 * _GAP
     rows = -(-len(pairs) // columns)
-    page = Image.new("RGB", (wide * columns, rows * (size + _GAP)), (255, 255, 255))
+    notes = [_note(pair) for pair in pairs]
+    tall = max(size, max(12 * (1 + note.count("\n")) for note in notes)) + _GAP
+    page = Image.new("RGB", (wide * columns, rows * tall), (255, 255, 255))
     draw = ImageDraw.Draw(page)
     for i, pair in enumerate(pairs):
-        x, y = (i % columns) * wide, (i // columns) * (size + _GAP)
+        x, y = (i % columns) * wide, (i // columns) * tall
         for picture in pair.references:
             page.paste(picture.resize((size, size), Image.Resampling.NEAREST), (x, y))
             x += size + _GAP
         x += (most - len(pair.references)) * (size + _GAP)
-        note = f"{pair.seed} {pair.task}/{pair.edit.kind}"
-        draw.text((x, y), "\n".join([note, *textwrap.wrap(pair.instruction, 27)]), (0, 0, 0))
+        draw.text((x, y), notes[i], (0, 0, 0), spacing=1)
         x += _TEXT
         for picture in (pair.target, pair.mask):
             page.paste(picture.convert("RGB").resize((size, size), Image.Resampling.NEAREST), (x, y))
             x += size + _GAP
     return page
+
+
+def _note(pair: Pair) -> str:
+    """What stands beside the pictures."""
+    head = f"{pair.seed} {pair.task}/{pair.edit.kind}"
+    return "\n".join([head, *textwrap.wrap(pair.instruction, 27)])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -31,7 +31,7 @@ def _grain(side: int, strength: int) -> Image.Image:
     """Paper: mode L around 255, darker where the tooth of the paper is."""
     raw = np.random.PCG64(np.random.SeedSequence([3, side])).random_raw(side * side)
     noise = Image.fromarray((raw >> np.uint64(56)).astype(np.uint8).reshape(side, side))
-    soft = np.asarray(noise.filter(ImageFilter.BoxBlur(1)), dtype=np.int32)
+    soft = np.asarray(noise.filter(ImageFilter.BoxBlur(max(1, side // 64))), dtype=np.int32)
     return Image.fromarray((255 - np.abs(soft - 128) * strength // 64).clip(0, 255).astype(np.uint8))
 
 
@@ -82,12 +82,12 @@ def _pixel_art(picture: Image.Image) -> Image.Image:
 
 
 def _watercolour(picture: Image.Image) -> Image.Image:
-    radius = max(1, picture.width // 120)
-    wash = picture.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
-    wash = wash.point([v * 176 // 256 + 80 for v in range(256)] * 3)
-    rim = _edges(wash).point(_steps(26, 190))
-    wash.paste((92, 84, 100), (0, 0), rim.point([v * 110 // 256 for v in range(256)]))
-    return _on_paper(wash, 34)
+    wash = picture.filter(ImageFilter.BoxBlur(max(1, picture.width // 120)))
+    wash = wash.point([v * 166 // 256 + 90 for v in range(256)] * 3)
+    # Pigment gathers where a wash ends.
+    rim = _edges(wash).point(_steps(6, 90)).point([v * 120 // 256 for v in range(256)])
+    wash.paste((88, 80, 104), (0, 0), rim)
+    return _on_paper(wash, 26)
 
 
 def _on_paper(picture: Image.Image, strength: int) -> Image.Image:
@@ -111,7 +111,7 @@ def _pencil(picture: Image.Image) -> Image.Image:
                                     _hatch(picture.width, way))  # fmt: skip
         paper = ImageChops.subtract(paper, shade)
     paper = ImageChops.subtract(paper, _edges(picture).point([v * 215 // 255 for v in _steps(18, 110)]))
-    paper = ImageChops.multiply(paper, _grain(picture.width, 22))
+    paper = ImageChops.multiply(paper, _grain(picture.width, 14))
     return Image.merge("RGB", (paper, paper, paper))
 
 
@@ -179,8 +179,8 @@ def _toned(dark: RGB, pale: RGB) -> Callable[[Image.Image], Image.Image]:
 def _chalk(picture: Image.Image) -> Image.Image:
     """Chalk of the picture's own colours on a green board."""
     side = picture.width
-    touch = ImageChops.lighter(_edges(picture).point(_steps(20, 90)),
-                               _hatch(side, -1).point([v * 26 // 255 for v in range(256)]))  # fmt: skip
+    rubbed = ImageChops.multiply(_hatch(side, -1), picture.convert("L").point(_steps(60, 420)))
+    touch = ImageChops.lighter(_edges(picture).point(_steps(20, 90)), rubbed)
     touch = ImageChops.multiply(touch, _dust(side))
     board = Image.new("RGB", picture.size, (38, 66, 56))
     board.paste(picture.point([v * 150 // 256 + 105 for v in range(256)] * 3), (0, 0), touch)
@@ -251,3 +251,5 @@ STYLES: Final[dict[str, Callable[[Image.Image], Image.Image]]] = {
 
 # Styles under which colours can still be told apart, fit for local edits.
 COLOUR_SAFE: Final[tuple[str, ...]] = ("ink", "pixel art", "watercolour", "mosaic", "pointillist", "oil")
+# Styles whose cells are too large for letters.
+COARSE: Final[tuple[str, ...]] = ("pixel art", "mosaic", "pointillist")

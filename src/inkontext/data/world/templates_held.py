@@ -67,9 +67,7 @@ HELD: Final[Templates] = {
     ),
     "put beside": ("Transfer {it} from picture one to picture two, {where} {other}",),
     "put into": ("Transfer {it} from picture one to picture two, so that it is {where}",),
-    "put both": (
-        "Combine them in picture three: {it} of picture one {where}, {other} of picture two {place}",
-    ),
+    "put both": ("Combine them in picture three: {it} of picture one {where}, {other} of picture two {place}",),
     "take colour": ("Match {it} in picture one to the color of {other} in picture two",),
     "take setting": ("Transfer the backdrop of picture two to picture one",),
     "take style": ("Apply the look of picture two to picture one",),

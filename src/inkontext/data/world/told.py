@@ -98,9 +98,7 @@ def same_character(ask: Ask, scene: Scene) -> Proposal | None:
         after = more
         words += f", with {describe(other, dice)} {dice.pick(PLACE_PHRASES[cell_of(other.x, other.y)])}"
     kind = noun(hero.who.kind, dice) if isinstance(hero, Figure) else hero.name
-    text, template = phrase(
-        "character", dice, ask.stock.split, {"it": said.text, "kind": kind, "scene": words}
-    )
+    text, template = phrase("character", dice, ask.stock.split, {"it": said.text, "kind": kind, "scene": words})
     edit = Edit("character", here.id, "identity", scene.background.kind, after.background.kind, template)
     return Proposal((scene,), after, text, edit, whole=True)
 
@@ -117,8 +115,6 @@ def same_style(ask: Ask, scene: Scene) -> Proposal | None:
     if not after.things:
         return None
     after = replace(after, style=scene.style)
-    text, template = phrase(
-        "style reference", dice, ask.stock.split, {"scene": caption(after, dice, style=False)}
-    )
-    edit = Edit("style reference", 0, "style", "", scene.style, template)
+    text, template = phrase("style reference", dice, ask.stock.split, {"scene": caption(after, dice, style=False)})
+    edit = Edit("style reference", 0, "manner", "", scene.style, template)
     return Proposal((scene,), after, text, edit, whole=True)

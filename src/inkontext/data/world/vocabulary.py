@@ -26,7 +26,8 @@ CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "shape": ("shape",),
     "creature": ("creature", "character"),
     "writing": ("text", "writing"),
-    "sticker": ("sticker", "object"),
+    "board": ("board", "panel"),
+    "sticker": ("sticker",),
 }
 
 PATTERN_WORDS: Final[dict[str, tuple[str, ...]]] = {
@@ -62,7 +63,7 @@ PLACE_PHRASES: Final[dict[tuple[int, int], tuple[str, ...]]] = {
 
 PLACE_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "hills": ("green hills", "a hilly meadow"),
-    "sea": ("a beach by the sea", "the seaside"),
+    "sea": ("a beach by the sea", "a sandy beach"),
     "desert": ("a desert", "a sandy desert"),
     "forest": ("a forest", "the woods"),
     "city": ("a city street", "a city"),

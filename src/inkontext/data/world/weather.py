@@ -78,12 +78,12 @@ _TABLES: Final = {
     "faded": _table(*[(128, 104)] * 3),
     "inverted": [255 - v for _ in range(3) for v in range(256)],
 }
-# Three rows of luma-preserving saturation 1.7, for `Image.convert` with a matrix.
-_VIVID: Final = tuple(
-    1.7 * (i == j) + (1 - 1.7) * (0.299, 0.587, 0.114)[j] if j < 3 else 0.0
-    for i in range(3)
-    for j in range(4)
-)
+# Saturation times 1.7 at equal brightness, three rows for `Image.convert`.
+_VIVID: Final = (
+    1.4907, -0.4109, -0.0798, 0.0,
+    -0.2093, 1.2891, -0.0798, 0.0,
+    -0.2093, -0.4109, 1.6202, 0.0,
+)  # fmt: skip
 
 
 def apply_adjust(picture: Image.Image, adjust: str) -> Image.Image:

@@ -111,7 +111,7 @@ def adjust(ask: Ask, scene: Scene) -> Proposal | None:
     return ask.propose(new, scene, replace(scene, adjust=new), 0, "adjust", "none", new)
 
 
-WHOLE_EDITS: Final[dict[WholeEdit, int]] = {background: 26, light: 18, weather: 18, style: 26, adjust: 16}
+WHOLE_EDITS: Final[dict[WholeEdit, int]] = {background: 24, light: 26, weather: 26, style: 18, adjust: 20}
 
 
 def whole_edit(ask: Ask, scene: Scene) -> Proposal | None:
