@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from inkontext import __version__
-from inkontext.cli import convert, doctor, edit, generate, inspect, models
+from inkontext.cli import convert, doctor, edit, generate, inspect, models, train
 from inkontext.errors import InKontextError
 
 _INTERRUPTED = "interrupted; nothing was written"
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (edit, generate, convert, inspect, models, doctor):
+for verb in (edit, generate, train, convert, inspect, models, doctor):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 
 

@@ -10,7 +10,7 @@ import typer
 
 def train(
     config: Annotated[Path, typer.Argument(help="A TOML file; configs/ has one a run.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=100 optimiser.lr=1e-4")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=100")] = None,
 ) -> None:
     """Train a stage of the recipe, or go on where its run folder stopped."""
     from inkontext.training.config import load_config

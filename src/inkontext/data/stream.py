@@ -5,6 +5,7 @@ So a stream has no state: to go on from batch k is to start at batch k, in any n
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from pathlib import Path
@@ -84,7 +85,7 @@ class Mixture:
 
     def example(self, seed: int, batch: int, row: int, rows: int) -> Example:
         place = (row + (batch * _GOLDEN) % 1.0) / rows
-        source, task, _ = self.parts[min(np.searchsorted(self.edges, place, side="right"), len(self.parts) - 1)]
+        source, task, _ = self.parts[min(bisect_right(self.edges, place), len(self.parts) - 1)]
         number = np.random.SeedSequence([seed, batch, row]).generate_state(1, np.uint64)[0] >> 2
         return source.example(int(number), task)
 
@@ -118,7 +119,9 @@ def batches(mixture: Mixture, seed: int, rows: int, start: int = 0, workers: int
     return iter(loader)
 
 
-def world_parts(source: WorldSource, weight: float, tasks: Mapping[str, float]) -> list[tuple[Source, str | None, float]]:
+def world_parts(
+    source: WorldSource, weight: float, tasks: Mapping[str, float]
+) -> list[tuple[Source, str | None, float]]:
     """One part a task, their weights sharing `weight`. Raises ConfigError for a task the world has not."""
     from inkontext.data.world import TASKS
 

@@ -1,7 +1,7 @@
 """Stage `autoencoder`: reconstruction + perceptual + KL, and a PatchGAN that joins late.
 
-The lineage is latent diffusion's (Rombach et al. 2022, Esser et al. 2021): hinge losses, the generator's share scaled by the
-ratio of gradients at the decoder's last layer. Latent scale and shift are measured at the end and saved.
+The lineage is latent diffusion's (Rombach et al. 2022, Esser et al. 2021): hinge losses, the generator's share scaled
+by the ratio of gradients at the decoder's last layer. Latent scale and shift are measured at the end and saved.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class AutoencoderStage:
             "autoencoder": Learner({"autoencoder": self.autoencoder}, config.optimiser, config.steps),
             "discriminator": Learner({"discriminator": self.discriminator}, rival, config.steps),
         }
-        self.perceptual = (
-            VGGLoss(section.perceptual_weights) if section.perceptual_weights else PyramidLoss()
-        ).to(device)
+        self.perceptual = (VGGLoss(section.perceptual_weights) if section.perceptual_weights else PyramidLoss()).to(
+            device
+        )
         self.held_out = held_out
         self.dtype = getattr(torch, config.dtype)
 
@@ -127,7 +127,8 @@ class AutoencoderStage:
         from inkontext.training.export import export_autoencoder
 
         model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
-        model.cfg = replace(model.cfg, **dict(zip(("scale_factor", "shift_factor"), self.latent_scale(model), strict=True)))
+        scale, shift = self.latent_scale(model)
+        model.cfg = replace(model.cfg, scale_factor=scale, shift_factor=shift)
         export_autoencoder(folder, model)
 
     @torch.no_grad()

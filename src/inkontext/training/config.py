@@ -45,7 +45,7 @@ class SourceSection(Section):
     """
 
     kind: Literal["world", "pairs", "images"]
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0)
     path: str | None = None
     validation: str | None = None
     tasks: dict[str, float] | None = None
@@ -62,8 +62,8 @@ class SourceSection(Section):
 class DataSection(Section):
     """Where examples come from, at `size` pixels a side; `workers` processes prepare them."""
 
-    size: int = Field(64, ge=16, multiple_of=16)
-    workers: int = Field(0, ge=0)
+    size: int = Field(default=64, ge=16, multiple_of=16)
+    workers: int = Field(default=0, ge=0)
     sources: tuple[SourceSection, ...] = Field(min_length=1)
 
 
@@ -75,40 +75,40 @@ class OptimiserSection(Section):
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
-    lr: float = Field(1e-4, gt=0)
-    muon_lr: float = Field(0.02, gt=0)
+    lr: float = Field(default=1e-4, gt=0)
+    muon_lr: float = Field(default=0.02, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup: int = Field(100, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: int = Field(default=100, ge=0)
     schedule: Literal["constant", "cosine", "decay"] = "decay"
-    decay: float = Field(0.2, ge=0, le=1)
-    clip: float = Field(1.0, gt=0)
-    ema: float = Field(0.999, ge=0, lt=1)
+    decay: float = Field(default=0.2, ge=0, le=1)
+    clip: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
 
 
 class AutoencoderSection(Section):
     """Weights of the autoencoder's loss (facts of the latent-diffusion lineage); the adversary starts late."""
 
-    perceptual: float = Field(1.0, ge=0)
+    perceptual: float = Field(default=1.0, ge=0)
     perceptual_weights: str | None = None
-    kl: float = Field(1e-6, ge=0)
-    adversarial: float = Field(0.5, ge=0)
-    adversarial_start: int = Field(1000, ge=0)
-    discriminator_lr: float = Field(1e-4, gt=0)
+    kl: float = Field(default=1e-6, ge=0)
+    adversarial: float = Field(default=0.5, ge=0)
+    adversarial_start: int = Field(default=1000, ge=0)
+    discriminator_lr: float = Field(default=1e-4, gt=0)
 
 
 class FlowSection(Section):
     """The flow-matching stages.
 
-    `mu`, `sigma`: the logit-normal of the time (paper A.2); `mu = "auto"` follows the resolution by the model's own line.
+    `mu`, `sigma`: the logit-normal of the time (paper A.2); `mu = "auto"` follows the resolution by the model's line.
     `drop_text`: share of rows whose text becomes empty, for classifier-free guidance.
     """
 
     mu: float | Literal["auto"] = "auto"
-    sigma: float = Field(1.0, gt=0)
-    drop_text: float = Field(0.1, ge=0, le=1)
-    guidance: float = Field(1.0, ge=0)
-    validation_rows: int = Field(64, ge=8)
+    sigma: float = Field(default=1.0, gt=0)
+    drop_text: float = Field(default=0.1, ge=0, le=1)
+    guidance: float = Field(default=1.0, ge=0)
+    validation_rows: int = Field(default=64, ge=8)
 
 
 class RunConfig(Section):
@@ -118,16 +118,16 @@ class RunConfig(Section):
     run_dir: str
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     device: str | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-    checkpoint_every: int = Field(500, gt=0)
-    keep: int = Field(2, ge=1)
-    log_every: int = Field(20, gt=0)
-    validate_every: int = Field(500, gt=0)
-    sample_every: int = Field(1000, gt=0)
-    minutes: float | None = Field(None, gt=0)
+    checkpoint_every: int = Field(default=500, gt=0)
+    keep: int = Field(default=2, ge=1)
+    log_every: int = Field(default=20, gt=0)
+    validate_every: int = Field(default=500, gt=0)
+    sample_every: int = Field(default=1000, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
     wandb: str | None = None
     model: ModelSection = ModelSection()
     data: DataSection

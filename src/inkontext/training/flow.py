@@ -1,7 +1,7 @@
 """Stages `t2i` and `kontext`: rectified-flow matching of the target, given its context and instruction.
 
-Eq. 3: L = E || v_theta(z_t, t, y, c) - (eps - x) ||^2 over target tokens only, t logit-normal with a mode that follows the
-resolution (A.2). Text-to-image rows have no context tokens at all; both kinds of row learn in the same step.
+Eq. 3: L = E || v_theta(z_t, t, y, c) - (eps - x) ||^2 over target tokens only, t logit-normal with a mode that follows
+the resolution (A.2). Text-to-image rows have no context tokens at all; both kinds of row learn in the same step.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class FlowStage:
     def encode(self, group: Group) -> tuple[Tensor, list[Tensor]]:
         """Latents `[n, 16, h, w]` of the targets and of each reference."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            target, *context = (self.autoencoder.encode(to_float(p, self.device)) for p in (group.target, *group.references))
+            target, *context = (
+                self.autoencoder.encode(to_float(p, self.device)) for p in (group.target, *group.references)
+            )
         return target.float(), [z.float() for z in context]
 
     def draw_times(self, count: int, tokens: int, generator: torch.Generator) -> Tensor:
@@ -124,9 +126,9 @@ class FlowStage:
         transformer: FluxTransformer = learner.averaged("transformer").eval()  # type: ignore[assignment]
         if not self.config.model.train_text:
             return transformer, self.towers
-        parts = (learner.averaged(name).eval() for name in ("t5", "clip"))
+        t5, clip = (learner.averaged(name).eval() for name in ("t5", "clip"))
         old = self.towers
-        return transformer, TextTowers(*parts, old.t5_tokenizer, old.clip_tokenizer, old.length)
+        return transformer, TextTowers(t5, clip, old.t5_tokenizer, old.clip_tokenizer, old.length)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

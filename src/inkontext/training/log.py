@@ -74,7 +74,7 @@ def _wandb(project: str, folder: Path, config: Mapping[str, Any]) -> Any:
     from inkontext.errors import ConfigError
 
     try:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ConfigError("wandb is asked for but not installed; pip install wandb, or remove the key") from error
     return wandb.init(project=project, dir=str(folder), config=dict(config), resume="allow", id=folder.name)

@@ -30,7 +30,10 @@ from inkontext.training.optimiser import Learner, NonFiniteLossError
 class Stage(Protocol):
     """What the loop needs to know of a stage of the recipe."""
 
-    learners: Mapping[str, Learner]
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """What learns, by the name of its file in a checkpoint."""
+        ...
 
     def batches(self, start: int) -> Iterator[Any]:
         """Batches number start, start + 1, ... without end."""
@@ -170,7 +173,11 @@ def _resume(folder: Path, config: RunConfig, stage: Stage) -> int:
 
 def _version() -> str:
     git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=False,
     )
     return (
         f"inkontext {__version__} ({git.stdout.strip() or 'no git'})\n"

@@ -61,7 +61,9 @@ class VGGLoss(nn.Module):
                 strict=False,
             )
         except (OSError, RuntimeError) as error:
-            raise ModelNotFoundError(f"'{path}' holds no VGG-16 features ({error}); remove the key to use ours") from error
+            raise ModelNotFoundError(
+                f"'{path}' holds no VGG-16 features ({error}); remove the key to use ours"
+            ) from error
         self.requires_grad_(False)
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)

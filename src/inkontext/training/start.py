@@ -27,7 +27,9 @@ def model_folder(place: str) -> Path:
     if (folder / "model").is_dir():
         return folder / "model"
     if (folder / "config.json").exists() and not (folder / "model_index.json").exists():
-        raise ModelNotFoundError(f"the run '{folder}' has not ended, so it has no model yet; let it reach its last step")
+        raise ModelNotFoundError(
+            f"the run '{folder}' has not ended, so it has no model yet; let it reach its last step"
+        )
     if not folder.is_dir():
         raise ModelNotFoundError(f"there is no run or model '{folder}'; train that stage first or correct the path")
     return folder

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from inkontext import __version__
 from inkontext.errors import StorageError
@@ -66,14 +67,22 @@ def make_untrained(folder: Path, preset: str, seed: int = 0) -> Path:
 
 def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
     """Towers of these shapes with random weights, and tokenizers that read bytes."""
+    from transformers import ByT5Tokenizer
+
+    sequence, pooled = random_networks(t5, clip, end=clip.vocab_size - 1)
+    return TextTowers(sequence, pooled, ByT5Tokenizer(extra_ids=0), byte_clip_tokenizer(), length)
+
+
+def random_networks(t5: T5Config, clip: CLIPConfig, end: int) -> tuple[nn.Module, nn.Module]:
+    """Text networks of these shapes with random weights; `end` is the token at which CLIP pools."""
     import transformers
 
     t5_shape: dict[str, Any] = asdict(t5) | {"tie_word_embeddings": False, "dropout_rate": 0.0}
-    ends = {"bos_token_id": clip.vocab_size - 2, "eos_token_id": clip.vocab_size - 1}
+    ends = {"bos_token_id": clip.vocab_size - 2, "eos_token_id": end, "pad_token_id": 0}
     clip_shape: dict[str, Any] = asdict(clip) | {"projection_dim": clip.hidden_size} | ends
     sequence = transformers.T5EncoderModel(transformers.T5Config(**t5_shape, feed_forward_proj="gated-gelu"))
     pooled = transformers.CLIPTextModel(transformers.CLIPTextConfig(**clip_shape))
-    return TextTowers(sequence, pooled, transformers.ByT5Tokenizer(extra_ids=0), byte_clip_tokenizer(), length)
+    return sequence, pooled
 
 
 def byte_clip_tokenizer():
