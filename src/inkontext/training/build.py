@@ -37,6 +37,8 @@ def build(config: RunConfig) -> Stage:
         raise ConfigError(f"unknown preset '{config.model.preset}'; choose one of {', '.join(PRESETS)}")
     preset = PRESETS[config.model.preset]
     device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     if config.stage == "autoencoder":
         return AutoencoderStage(config, start_autoencoder(config, preset), mixture(config), held_out(config), device)
