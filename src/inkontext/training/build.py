@@ -11,6 +11,7 @@ from torch import Tensor
 from inkontext.data.stream import ImageSource, Mixture, Source, WorldSource, batches, world_parts
 from inkontext.errors import ConfigError
 from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.initialise import initialise_autoencoder
 from inkontext.model.presets import PRESETS, Preset
 from inkontext.runtime.device import choose_device
 from inkontext.training.autoencoder import AutoencoderStage
@@ -88,5 +89,5 @@ def held_out(config: RunConfig, count: int = 64) -> Tensor:
 def start_autoencoder(config: RunConfig, preset: Preset) -> AutoEncoder:
     """A new autoencoder, or the one `model.start` names."""
     if config.model.start is None:
-        return AutoEncoder(preset.autoencoder)
+        return initialise_autoencoder(AutoEncoder(preset.autoencoder))
     return load_autoencoder(config.model.start)
