@@ -42,10 +42,11 @@ def open_set(path: Path | str) -> Listing:
             return _file(path)
         if not path.is_dir():
             raise DataError(f"there is no data set '{path}'; check the path")
-        listing = _folder(path)
         if (path / MARKER).exists():
-            listing.blame("half-written", path / MARKER, "`inkontext data make` was stopped; run it again")
-        return listing
+            listing = Listing(path, "unfinished")
+            listing.blame("half-written", path, "`inkontext data make` was stopped")
+            return listing
+        return _folder(path)
     except OSError as error:
         raise DataError(
             f"'{error.filename or path}' cannot be read ({error.strerror}); check its permissions"
