@@ -12,7 +12,7 @@ from inkontext.data.formats import open_set
 from inkontext.data.pairs import Layout, measure
 from inkontext.data.rows import FATAL, MILD, Blob, Listing, Problem, Row
 from inkontext.errors import DataError, PictureError
-from inkontext.geometry import Size
+from inkontext.geometry import Size, ratio_buckets
 
 _WIDEST = 4.0  # width : height of the widest canvas
 _SMALLEST = 0.5  # of the training size, for the geometric mean of the sides
@@ -75,7 +75,7 @@ def check(path: Path, size: int, decode: bool = True, tick: Callable[[int, int],
         DataError: there is no set at all.
     """
     listing = open_set(path)
-    layouts = measure(listing, size)
+    layouts = measure(listing, ratio_buckets(size))
     for done, (row, layout) in enumerate(zip(listing.rows, layouts, strict=True), 1):
         if layout is not None:
             _check_row(listing, row, size, decode)

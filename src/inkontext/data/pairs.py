@@ -69,14 +69,15 @@ class Part:
 class PairSource(RowSource):
     """A set on disk at about `size` squared pixels a picture; target and references have canvases of their own.
 
+    With `square` there is one canvas, as the autoencoder's stage needs.
+
     Raises:
         DataError: the set is empty, half-written, or a picture cannot be opened.
     """
 
-    def __init__(self, path: Path | str, size: int) -> None:
+    def __init__(self, path: Path | str, size: int, square: bool = False) -> None:
         listing = open_set(path)
-        self.size = size
-        layouts = measure(listing, size)
+        layouts = measure(listing, ((size, size),) if square else ratio_buckets(size))
         self.rows: list[Row] = listing.sound()
         super().__init__([layout for layout in layouts if layout is not None])
 
@@ -95,9 +96,9 @@ def placed(blob: Blob, canvas: Size) -> np.ndarray:
     return np.asarray(frame_for(picture.size, canvas, FIT).place(picture))
 
 
-def measure(listing: Listing, size: int) -> list[Layout | None]:
+def measure(listing: Listing, buckets: Sequence[Size]) -> list[Layout | None]:
     """Canvases of every row's target and references, by their headers; None, and a problem noted, where one fails."""
-    canvas = lru_cache(lambda shape: nearest_canvas(shape, ratio_buckets(size)))
+    canvas = lru_cache(lambda shape: nearest_canvas(shape, buckets))
     layouts: list[Layout | None] = []
     for row in listing.rows:
         try:

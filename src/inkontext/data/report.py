@@ -117,7 +117,7 @@ def _shift_of_rest(before: np.ndarray, after: np.ndarray, kept: np.ndarray) -> f
         return 0.0
     for _ in range(4):  # Gauss-Newton steps towards the least error
         moved = _translated(start, shift)
-        slope = np.stack(np.gradient(moved))[:, inside]
+        slope = np.stack([np.gradient(moved, axis=axis)[inside] for axis in (0, 1)])
         normal = slope @ slope.T + 1e-9 * np.eye(2)
         shift = shift - np.linalg.solve(normal, slope @ (goal - moved)[inside])
     if np.abs(shift).max() > margin:

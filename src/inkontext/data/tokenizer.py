@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ _MOST_BYTES = 512 * 2**20
 
 
 def world_instructions(
-    count: int, split: str = "train", photos: Path | None = None, emoji: Path | None = None
+    count: int,
+    split: str = "train",
+    photos: Path | None = None,
+    emoji: Path | None = None,
+    tick: Callable[[int, int], None] | None = None,
 ) -> Iterator[str]:
     """Instructions of `count` world pairs of all tasks."""
     from inkontext.data.world import Outside, sample_pair
@@ -28,6 +32,8 @@ def world_instructions(
     first = _TRAIN if split == "train" else _HELD_OUT
     for number in range(count):
         yield sample_pair(first + number, None, _SIZE, split, outside).instruction
+        if tick is not None and number % 100 == 99:
+            tick(number + 1, count)
 
 
 def corpus_lines(path: Path) -> list[str]:

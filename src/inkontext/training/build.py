@@ -67,9 +67,15 @@ def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tu
         if config.stage != "autoencoder":
             raise ConfigError(f"a source of kind 'images' has no instructions, which stage '{config.stage}' needs")
         return [(ImageSource(Path(path), size), None, section.weight)]
+    if section.cache is not None and config.stage == "autoencoder":
+        raise ConfigError("stage 'autoencoder' learns from pictures, not from latents; remove `cache` from its sources")
+    if section.cache is not None and split == "train":
+        from inkontext.data.latents import LatentSource
+
+        return [(LatentSource(Path(section.cache), size), None, section.weight)]
     from inkontext.data.pairs import PairSource
 
-    return [(PairSource(Path(path), size), None, section.weight)]
+    return [(PairSource(Path(path), size, square=config.stage == "autoencoder"), None, section.weight)]
 
 
 def held_out_mixture(config: RunConfig) -> Mixture:
