@@ -1,4 +1,4 @@
-"""What `inkontext data precompute` is asked to do: one set into one folder, or every cached source of a configuration."""
+"""What `inkontext data precompute` is asked to do: one set, or every source of a configuration that has a cache."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Job:
-    """A set, where its tensors go, and how they are made; `text` None takes the towers where there are any."""
+    """A set, where its tensors go, and how they are made.
+
+    `model` has the autoencoder and `towers`, another or the same, the towers; `text` None takes them if there are any.
+    """
 
     path: Path
     out: Path
     model: str
+    towers: str | None
     size: int
     text: bool | None
     dtype: str
@@ -38,7 +42,7 @@ def jobs_of(
         return _jobs_of_config(source, out, model, size, text, dtype)
     if out is None or model is None:
         raise OptionError("a data set needs --out DIR and --model FOLDER; a .toml file has them inside")
-    return [Job(source, out, model, size or 128, text, dtype or "float32")]
+    return [Job(source, out, model, model, size or 128, text, dtype or "float32")]
 
 
 def _jobs_of_config(
@@ -49,12 +53,13 @@ def _jobs_of_config(
     config = load_config(source)
     if out is not None or size is not None:
         raise OptionError("a .toml file says where latents go (`cache` of a source) and at what size; leave both out")
+    towers = model or config.model.start
     model = model or config.model.autoencoder or config.model.start
     if model is None:
         raise ConfigError(f"'{source}' names no model.autoencoder or model.start; add one or give --model")
     wants_text = text if text is not None else None if not config.model.train_text else False
     jobs = [
-        Job(Path(s.path or ""), Path(s.cache), model, config.data.size, wants_text, dtype or config.dtype)
+        Job(Path(s.path or ""), Path(s.cache), model, towers, config.data.size, wants_text, dtype or config.dtype)
         for s in config.data.sources
         if s.cache is not None
     ]
@@ -70,6 +75,6 @@ def run_job(job: Job, device: str | None, batch: int, tick: Callable[[str, int, 
     from inkontext.data.precompute import load_encoders, precompute
     from inkontext.runtime.device import choose_device
 
-    encoders = load_encoders(job.model, job.text, choose_device(device), getattr(torch, job.dtype))
+    encoders = load_encoders(job.model, job.towers, job.text, choose_device(device), getattr(torch, job.dtype))
     outcome = precompute(job.path, job.out, job.size, encoders, batch, tick=tick)
     return {"path": str(job.path), "out": str(job.out), "size": job.size, "dtype": job.dtype} | asdict(outcome)

@@ -17,7 +17,7 @@ from inkontext.data.formats import open_set
 from inkontext.data.latents import content_key, fingerprint_of, text_key, towers_fingerprint
 from inkontext.data.pairs import Layout, measure, placed
 from inkontext.data.rows import Row
-from inkontext.errors import OptionError
+from inkontext.errors import ModelNotFoundError, OptionError
 from inkontext.geometry import Size, ratio_buckets
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.text import TextTowers
@@ -188,8 +188,10 @@ def _body(row: Row, keys: Sequence[str]) -> Mapping[str, object]:
     return {"key": row.key, "target": target, "references": references} | words
 
 
-def load_encoders(model: str, text: bool | None, device: torch.device, dtype: torch.dtype) -> Encoders:
-    """The frozen networks of a run or model folder; `text` None takes the towers where there are any.
+def load_encoders(
+    model: str, towers_of: str | None, text: bool | None, device: torch.device, dtype: torch.dtype
+) -> Encoders:
+    """The frozen networks of run or model folders; `text` None takes the towers where there are any.
 
     Raises:
         ModelNotFoundError: no autoencoder there, or no towers where they are asked for.
@@ -198,12 +200,14 @@ def load_encoders(model: str, text: bool | None, device: torch.device, dtype: to
     from inkontext.weights import load
     from inkontext.weights.source import resolve
 
-    folder = model_folder(model)
-    if text is None:
-        text = (folder / "text_encoder_2").is_dir()
-    towers = None
-    if text:
-        source = resolve(folder)
-        length = load.sampling_of(source, load.transformer_of(source)[1]).text_length
-        towers = load.load_towers(source.text, length, "cpu", torch.float32)
-    return Encoders(load_autoencoder(model), towers, device, dtype)
+    autoencoder = load_autoencoder(model)
+    if towers_of is None or text is False:
+        if text:
+            raise ModelNotFoundError("there are no towers to encode the instructions with; name a model that has them")
+        return Encoders(autoencoder, None, device, dtype)
+    folder = model_folder(towers_of)
+    if text is None and not (folder / "text_encoder_2").is_dir():
+        return Encoders(autoencoder, None, device, dtype)
+    source = resolve(folder)
+    length = load.sampling_of(source, load.transformer_of(source)[1]).text_length
+    return Encoders(autoencoder, load.load_towers(source.text, length, "cpu", torch.float32), device, dtype)

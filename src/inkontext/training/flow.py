@@ -30,6 +30,7 @@ from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
+from inkontext.training.sheet import sheet
 from inkontext.weights.card import Card
 
 BINS = 8
@@ -161,12 +162,9 @@ class FlowStage:
             else:
                 side = example.target.shape[1], example.target.shape[0]
                 made = pipeline.generate(example.instruction, size=side, **options).images[0]
-            blank = np.full_like(example.target, 255)
-            shown = [*example.references, *[blank] * (2 - len(example.references))][:2]
-            rows.append(np.concatenate([*shown, example.target, np.asarray(made)], axis=1))
-        half = (len(rows) + 1) // 2
-        columns = [np.concatenate(part) for part in (rows[:half], rows[half:]) if part]
-        return {"grid": Image.fromarray(np.concatenate([c[: columns[-1].shape[0]] for c in columns], axis=1))}
+            shown = [*example.references, None, None][:2]
+            rows.append([*shown, example.target, made])
+        return {"grid": sheet(rows, self.config.data.size)}
 
     def pipeline(self) -> Any:
         """A pipeline of the averaged weights."""
