@@ -44,7 +44,8 @@ def _show_check(checked: Checked) -> None:
     from itertools import groupby
 
     from rich.console import Console
-    from rich.markup import escape
+
+    from inkontext.data.rows import FATAL, MILD
 
     console = Console()
     counts = ", ".join(f"{rows} with {n}" for n, rows in sorted(checked.references.items())) or "none"
@@ -55,14 +56,18 @@ def _show_check(checked: Checked) -> None:
     if not checked.problems:
         console.print("nothing wrong")
         return
-    table = _table("problem", "rows", "stops training", "names")
-    for kind, group in groupby(checked.problems, key=lambda p: p.kind):
-        problems = list(group)
-        names = [p.name + (f" ({p.detail})" if p.detail else "") for p in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            names.append(f"... and {len(problems) - _SHOWN} more")
-        table.add_row(kind, str(len(problems)), "yes" if problems[0].fatal else "no", escape("\n".join(names)))
+    groups = {kind: list(group) for kind, group in groupby(checked.problems, key=lambda p: p.kind)}
+    table = _table("problem", "count", "stops training")
+    for kind, problems in groups.items():
+        table.add_row(kind, str(len(problems)), "yes" if problems[0].fatal else "no")
     console.print(table)
+    for kind, problems in groups.items():
+        console.print(f"[bold]{kind}[/]: {(FATAL | MILD)[kind]}", highlight=False)
+        for problem in problems[:_SHOWN]:
+            detail = f"  ({problem.detail})" if problem.detail else ""
+            console.print(f"  {problem.name}{detail}", highlight=False, markup=False, soft_wrap=True)
+        if len(problems) > _SHOWN:
+            console.print(f"  ... and {len(problems) - _SHOWN} more; --json FILE names them all", highlight=False)
 
 
 @app.command()
@@ -100,7 +105,11 @@ def report(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
     json: o.Json = None,
 ) -> None:
-    """Measure the quality of pairs: how much changes, what moved, what repeats."""
+    """Measure the quality of pairs: how much changes, what moved, what repeats.
+
+    changed: median share of pixels. same: rows in which nothing changes. moved: rows whose unchanged part is shifted
+    by more than half a pixel. rest: median PSNR where nothing should change. twice: rows that repeat another.
+    """
     from inkontext.data.report import report as measure
 
     with _bar("measuring") as tick:
@@ -113,12 +122,12 @@ def _show_report(body: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console()
-    table = _table("category", "rows", "changed", "unchanged", "moved", "PSNR outside", "duplicates", "words")
+    table = _table("category", "rows", "changed", "same", "moved", "rest dB", "twice", "words")
     for name, part in [*body["by_category"].items(), ("all", body["all"])]:
         table.add_row(
             name, str(part["rows"]), _number(part["changed"], "{:.1%}"), str(part["unchanged_rows"]),
-            str(part["moved_rows"]), _number(part["psnr_outside"], "{:.1f} dB"), str(part["duplicates"]),
-            f"{_number(part['words'], '{:.0f}')} (max {part['longest_words']})",
+            str(part["moved_rows"]), _number(part["psnr_outside"], "{:.1f}"), str(part["duplicates"]),
+            f"{_number(part['words'], '{:.0f}')}, max {part['longest_words']}",
         )  # fmt: skip
     console.print(table)
     for name, what in (("unchanged", "nothing changed"), ("moved", "what should have stayed is shifted")):
@@ -204,7 +213,7 @@ def _table(*columns: str) -> Any:
 
     table = Table(box=SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     return table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inkontext.data.formats import open_set
-from inkontext.data.pairs import Layout, measure
+from inkontext.data.pairs import Layout, blame_picture, measure
 from inkontext.data.rows import FATAL, MILD, Blob, Listing, Problem, Row
 from inkontext.errors import DataError, PictureError
 from inkontext.geometry import Size, ratio_buckets
@@ -47,7 +47,7 @@ class Checked:
         if bad := self.fatal:
             raise DataError(
                 f"'{self.path}' has {len(bad)} problem{'s' * (len(bad) > 1)} that would stop training, "
-                f"the first: {bad[0]}; {FATAL[bad[0].kind]}"
+                f"the first: {bad[0].brief}; {FATAL[bad[0].kind]}"
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,8 +98,7 @@ def _check_row(listing: Listing, row: Row, size: int, decode: bool) -> None:
         sizes = [_size(blob, decode) for blob in row.pictures]
         mask = _size(row.mask, decode) if row.mask else sizes[0]
     except PictureError as error:
-        kind = "missing file" if "does not exist" in str(error) else "broken picture"
-        listing.blame(kind, row.key, str(error))
+        blame_picture(listing, row, error)
         return
     for blob, (width, height) in zip(row.pictures, sizes, strict=True):
         if (width * height) ** 0.5 < _SMALLEST * size:

@@ -90,7 +90,7 @@ def read_lines(path: Path, files: list[Path]) -> Listing:
     for file in files:
         for place, body in _bodies(file, listing):
             try:
-                row = _row_of(body, file.parent, place)
+                row = _row_of(body, file.parent, place.removeprefix(f"{file.parent}/"))
             except ValueError as error:
                 listing.blame("bad row", place, str(error))
                 continue

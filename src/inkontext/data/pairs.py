@@ -104,7 +104,12 @@ def measure(listing: Listing, buckets: Sequence[Size]) -> list[Layout | None]:
         try:
             layouts.append(tuple(canvas(blob.size()) for blob in row.pictures))
         except InKontextError as error:
-            missing = "does not exist" in str(error)
-            listing.blame("missing file" if missing else "broken picture", row.key, str(error))
+            blame_picture(listing, row, error)
             layouts.append(None)
     return layouts
+
+
+def blame_picture(listing: Listing, row: Row, error: InKontextError) -> None:
+    """Note that a picture of a row cannot be used, and why."""
+    reason = str(error).partition(";")[0]
+    listing.blame("missing file" if reason.endswith("does not exist") else "broken picture", row.key, reason)

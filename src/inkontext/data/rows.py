@@ -148,8 +148,10 @@ class Problem:
         """Whether training refuses the set for it."""
         return self.kind in FATAL
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.name}" + (f" ({self.detail})" if self.detail else "")
+    @property
+    def brief(self) -> str:
+        """Kind and name."""
+        return f"{self.kind}: {self.name}"
 
 
 @dataclass
@@ -162,8 +164,12 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
 
     def blame(self, kind: str, name: str | Path, detail: str = "") -> None:
-        """Note a problem."""
-        self.problems.append(Problem(kind, str(name), detail))
+        """Note a problem; names are told relative to the set's folder."""
+        self.problems.append(Problem(kind, self.short(str(name)), self.short(detail)))
+
+    def short(self, text: str) -> str:
+        """A text without the set's folder in its paths."""
+        return text.replace(f"{self.path}/", "")
 
     def sound(self) -> list[Row]:
         """The rows, when nothing stops training.
@@ -175,7 +181,7 @@ class Listing:
         if bad:
             more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise DataError(
-                f"'{self.path}' cannot be trained on: {bad[0]}{more}; {FATAL[bad[0].kind]} "
+                f"'{self.path}' cannot be trained on: {bad[0].brief}{more}; {FATAL[bad[0].kind]} "
                 "(`inkontext data check` lists everything)"
             )
         if not self.rows:
