@@ -71,7 +71,10 @@ def _group(rows: Sequence[Example]) -> Group:
 
 
 def _tensor(pictures: Iterable[np.ndarray | Tensor]) -> Tensor:
-    return torch.stack([torch.as_tensor(picture) for picture in pictures])
+    pictures = list(pictures)
+    if isinstance(pictures[0], Tensor):
+        return torch.stack([torch.as_tensor(picture) for picture in pictures])
+    return torch.from_numpy(np.stack(pictures))
 
 
 def to_float(pictures: Tensor, device: torch.device) -> Tensor:

@@ -71,7 +71,8 @@ def perceptual_hash(picture: Image.Image) -> bytes:
 def compare(target: Image.Image, references: Sequence[Image.Image]) -> tuple[float, float | None, float | None]:
     """(share changed, shift in pixels of the target, PSNR outside the change in dB) against the most similar reference.
 
-    The last two are None where more than half changed. PSNR of equal pixels counts as 100 dB.
+    The last is None where more than half changed, and so is the shift unless it explains the change. PSNR of equal
+    pixels counts as 100 dB.
     """
     scale = min(1.0, _SIDE / max(target.size))
     size = max(8, round(target.width * scale)), max(8, round(target.height * scale))
@@ -79,8 +80,9 @@ def compare(target: Image.Image, references: Sequence[Image.Image]) -> tuple[flo
     before = min((_array(reference, size) for reference in references), key=lambda b: float(np.abs(b - after).mean()))
     changed = _changed(before, after)
     share = float(changed.mean())
-    if share > _COMPARABLE:
-        return share, None, None
+    if share > _COMPARABLE:  # a change of everything, unless undoing a shift explains it
+        shift = _shift_of_rest(before, after, np.ones_like(changed)) / scale
+        return share, shift or None, None
     kept = ~_grow(changed)
     if not kept.any():
         return share, None, None
