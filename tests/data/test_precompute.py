@@ -115,7 +115,7 @@ def test_torn_lines_and_stray_files_are_mended(run: Run, tmp_path: Path) -> None
     folder = tmp_path / "cache"
     expected = tensors(folder)
     lines = (folder / MANIFEST).read_text().splitlines(keepends=True)
-    (folder / MANIFEST).write_text("".join(lines[:3]) + lines[3][:25])
+    (folder / MANIFEST).write_text(lines[0] + lines[1][:25])
     (folder / ROWS).unlink()
     (folder / ".latents-000009.safetensors.x1").write_bytes(b"half")
     save_file({"mine": torch.zeros(1)}, folder / "mine.safetensors")
@@ -143,7 +143,7 @@ def test_killed_at_any_moment(tmp_path: Path, debug_folder: Path, encoders: Enco
     data, out = tmp_path / "set", tmp_path / "cache"
     make(data, Order(40, 64, "shards"))
     kept = []
-    for shards in (1, 6, 14):
+    for shards in (1, 9):
         command = [sys.executable, "-c", _KILLED, str(data), str(debug_folder), str(out)]
         process = subprocess.Popen(command)
         deadline = time.monotonic() + 60
