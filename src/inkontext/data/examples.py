@@ -15,26 +15,29 @@ class Example:
     """A target with its context and instruction (paper eq. 1: x given y and c).
 
     Attributes:
-        target: uint8 `[H, W, 3]`.
-        references: uint8 pictures, each of its own size; none for text-to-image.
+        target: uint8 `[H, W, 3]`, or its latents `[z, h, w]`, floating.
+        references: the same, each of its own size; none for text-to-image.
         instruction: what the target is, or what was changed.
         category: the task, for reports.
     """
 
-    target: np.ndarray
-    references: tuple[np.ndarray, ...] = ()
+    target: np.ndarray | Tensor
+    references: tuple[np.ndarray | Tensor, ...] = ()
     instruction: str = ""
     category: str = ""
 
     @property
     def layout(self) -> tuple[tuple[int, ...], ...]:
         """Sizes of target and references: what must be equal for examples to be stacked."""
-        return (self.target.shape, *(r.shape for r in self.references))
+        return (tuple(self.target.shape), *(tuple(r.shape) for r in self.references))
 
 
 @dataclass(frozen=True)
 class Group:
-    """Examples of one layout: `target [n, H, W, 3]`, `references` a list of `[n, h, w, 3]`, all uint8."""
+    """Examples of one layout: `target [n, H, W, 3]`, `references` a list of `[n, h, w, 3]`, all uint8.
+
+    Precomputed examples hold latents instead, `[n, z, H/8, W/8]`, floating.
+    """
 
     target: Tensor
     references: list[Tensor]
@@ -43,6 +46,11 @@ class Group:
 
     def __len__(self) -> int:
         return len(self.instructions)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether it holds latents instead of pictures."""
+        return self.target.is_floating_point()
 
 
 def stack(examples: Sequence[Example]) -> list[Group]:
@@ -62,8 +70,11 @@ def _group(rows: Sequence[Example]) -> Group:
     )
 
 
-def _tensor(pictures: Iterable[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(list(pictures)))
+def _tensor(pictures: Iterable[np.ndarray | Tensor]) -> Tensor:
+    pictures = list(pictures)
+    if isinstance(pictures[0], Tensor):
+        return torch.stack([torch.as_tensor(picture) for picture in pictures])
+    return torch.from_numpy(np.stack(pictures))
 
 
 def to_float(pictures: Tensor, device: torch.device) -> Tensor:

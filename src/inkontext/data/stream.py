@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,7 @@ from inkontext.safety.pictures import FORMATS, read_picture
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _GOLDEN = 0.6180339887498949
+_LAYOUT = 0x1A  # keeps the draws of layouts apart from those of rows
 
 
 class Source(Protocol):
@@ -29,6 +30,15 @@ class Source(Protocol):
 
     def example(self, number: int, task: str | None) -> Example:
         """Example for a number that is as good as random; the same number gives the same example."""
+        ...
+
+
+@runtime_checkable
+class VariedSource(Source, Protocol):
+    """A source whose rows differ in layout, so that a batch drawn freely from it would fall into many small groups."""
+
+    def of_one_layout(self, number: int) -> Source:
+        """Its rows of one layout, which the number draws; more often the more rows it has."""
         ...
 
 
@@ -76,19 +86,29 @@ class ImageSource:
 class Mixture:
     """Several sources and tasks in fixed shares: row r of every batch is drawn from its own stretch of the shares.
 
-    Shares are met in each batch to within one row, and exactly over many.
+    Shares are met in each batch to within one row, and exactly over many. With `one_layout` the rows that a batch takes
+    from one part have one layout, so a batch has at most as many groups as there are parts; every row is still drawn as
+    often as any other of its source.
     """
 
-    def __init__(self, parts: Sequence[tuple[Source, str | None, float]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Source, str | None, float]], one_layout: bool = True) -> None:
         self.parts = parts
+        self.one_layout = one_layout
         total = sum(weight for *_, weight in parts)
         self.edges = [edge / total for edge in accumulate(weight for *_, weight in parts)]
 
     def example(self, seed: int, batch: int, row: int, rows: int) -> Example:
         place = (row + (batch * _GOLDEN) % 1.0) / rows
-        source, task, _ = self.parts[min(bisect_right(self.edges, place), len(self.parts) - 1)]
-        number = np.random.SeedSequence([seed, batch, row]).generate_state(1, np.uint64)[0] >> 2
-        return source.example(int(number), task)
+        part = min(bisect_right(self.edges, place), len(self.parts) - 1)
+        source, task, _ = self.parts[part]
+        if self.one_layout and isinstance(source, VariedSource):
+            source = source.of_one_layout(_number(_LAYOUT, seed, batch, part))
+        return source.example(_number(seed, batch, row), task)
+
+
+def _number(*key: int) -> int:
+    """A number below 2^62, as good as random, that the key determines."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 2)
 
 
 class _Rows(Dataset):

@@ -55,7 +55,7 @@ def mixture(config: RunConfig, split: str = "train") -> Mixture:
         parts += _parts(section, config, split)
     if not parts:
         raise ConfigError("no source has held-out rows; add `validation` to one, or a world source")
-    return Mixture(parts)
+    return Mixture(parts, one_layout=split == "train")  # held-out rows are few and must show every layout
 
 
 def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tuple[Source, str | None, float]]:
@@ -70,9 +70,15 @@ def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tu
         if config.stage != "autoencoder":
             raise ConfigError(f"a source of kind 'images' has no instructions, which stage '{config.stage}' needs")
         return [(ImageSource(Path(path), size), None, section.weight)]
-    from inkontext.data.formats import PairSource
+    if section.cache is not None and config.stage == "autoencoder":
+        raise ConfigError("stage 'autoencoder' learns from pictures, not from latents; remove `cache` from its sources")
+    if section.cache is not None and split == "train":
+        from inkontext.data.latents import LatentSource
 
-    return [(PairSource(Path(path), size), None, section.weight)]
+        return [(LatentSource(Path(section.cache), size), None, section.weight)]
+    from inkontext.data.pairs import PairSource
+
+    return [(PairSource(Path(path), size, square=config.stage == "autoencoder"), None, section.weight)]
 
 
 def held_out_mixture(config: RunConfig) -> Mixture:

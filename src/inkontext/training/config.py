@@ -41,7 +41,8 @@ class SourceSection(Section):
 
     kind: `world` (made on the fly), `pairs` (JSONL, twin folders or shards at `path`), or `images` (a folder of
     pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders.
-    `validation` is the path of held-out rows; the world holds out its own.
+    `validation` is the path of held-out rows; the world holds out its own. `cache` is a folder that `data precompute`
+    filled from `path`: training then reads latents from it, and text embeddings where the towers are frozen.
     """
 
     kind: Literal["world", "pairs", "images"]
@@ -51,9 +52,12 @@ class SourceSection(Section):
     tasks: dict[str, float] | None = None
     photos: str | None = None
     emoji: str | None = None
+    cache: str | None = None
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> SourceSection:
+        if self.cache is not None and self.kind != "pairs":
+            raise ValueError(f"a source of kind '{self.kind}' takes no cache; only 'pairs' are precomputed")
         if (self.kind == "world") == (self.path is not None):
             raise ValueError(f"a source of kind '{self.kind}' {'takes no' if self.path else 'needs a'} path")
         return self

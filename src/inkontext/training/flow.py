@@ -30,7 +30,7 @@ from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
-from inkontext.training.samples import grid
+from inkontext.training.sheet import sheet
 from inkontext.weights.card import Card
 
 BINS = 8
@@ -88,7 +88,9 @@ class FlowStage:
 
     @torch.no_grad()
     def encode(self, group: Group) -> tuple[Tensor, list[Tensor]]:
-        """Latents `[n, 16, h, w]` of the targets and of each reference."""
+        """Latents `[n, 16, h, w]` of the targets and of each reference; precomputed ones as they are."""
+        if group.encoded:
+            return group.target.to(self.device).float(), [z.to(self.device).float() for z in group.references]
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             target, *context = (
                 self.autoencoder.encode(to_float(p, self.device)) for p in (group.target, *group.references)
@@ -162,8 +164,8 @@ class FlowStage:
                 side = example.target.shape[1], example.target.shape[0]
                 made = pipeline.generate(example.instruction, size=side, **options).images[0]
             shown = [*example.references, None, None][:2]
-            rows.append([*shown, example.target, np.asarray(made)])
-        return {"grid": grid(rows)} if rows else {}
+            rows.append([*shown, example.target, made])
+        return {"grid": sheet(rows, self.config.data.size)} if rows else {}
 
     def pipeline(self) -> Any:
         """A pipeline of the averaged weights."""
@@ -195,6 +197,7 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowS
     Raises:
         ConfigError: neither is given, or the stage needs a start it has not.
     """
+    from inkontext.data.latents import use_caches
     from inkontext.training.build import held_out_mixture, mixture
     from inkontext.training.start import load_autoencoder, load_start
 
@@ -215,5 +218,6 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowS
             f"the autoencoder has {autoencoder.cfg.z_channels} channels and the transformer reads "
             f"{transformer.cfg.in_channels // 4}; take the autoencoder that belongs to it"
         )
+    towers = use_caches(config, autoencoder, towers)
     card = replace(card, autoencoder=autoencoder.cfg, sampling=replace(card.sampling, resolution=config.data.size))
     return FlowStage(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)

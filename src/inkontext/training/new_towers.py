@@ -16,9 +16,11 @@ from inkontext.model.text import TextTowers
 from inkontext.weights.embedded import random_networks, random_towers
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
-# A letter of a word in capitals; a character between double quotes (an odd number of them follows);
-# a character of a word in single quotes.
-_SPELT = r"""(?<=[A-Z])[A-Z]|[A-Z](?=[A-Z])|[^\s"](?=[^"]*"(?:[^"]*"[^"]*")*[^"]*$)|[^\s'"](?=[^\s']*'(?:\W|$))"""
+# What stands in double or in single quotes, the space before included; an apostrophe opens and closes nothing.
+_QUOTED = r"""\s?"[^"\n]*"|(?:\s|(?<!\w))'(?:[^'\n]|(?<=\w)'(?=\w))+'(?!\w)"""
+# A letter of a word in capitals; a character of a quoted part, which ends with its quote.
+_SPELT = r"""(?<=\p{Lu})\p{Lu}|\p{Lu}(?=\p{Lu})|[^\s"](?=[^"]*"\z)|[^\s'](?=.*'\z)"""
+_REST = r"\s?[^\W\d_]+|\s?\d|\s?[^\s\w]|\s+"
 
 
 def learn_pieces(corpus: Iterable[str], size: int) -> Any:
@@ -26,11 +28,11 @@ def learn_pieces(corpus: Iterable[str], size: int) -> Any:
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.NFC()
+    straight = [normalizers.Replace(Regex(curly), plain) for curly, plain in (("[“”„]", '"'), ("[‘’]", "'"))]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *straight])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_SPELT), "isolated"),
-            pre_tokenizers.Split(Regex(r"\s?[^\W\d_]+|\s?\d|\s?[^\s\w]|\s+"), "isolated"),
+            *(pre_tokenizers.Split(Regex(rule), "isolated") for rule in (_QUOTED, _SPELT, _REST)),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -72,7 +72,8 @@ def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
 
     letters = byte_clip_tokenizer()
     t5, clip = replace(t5, vocab_size=BYTE_PIECES), replace(clip, vocab_size=len(letters))
-    sequence, pooled = random_networks(t5, clip, start=letters.bos_token_id, end=letters.eos_token_id)
+    ids = letters.get_vocab()
+    sequence, pooled = random_networks(t5, clip, start=ids[letters.bos_token], end=ids[letters.eos_token])
     return TextTowers(sequence, pooled, ByT5Tokenizer(extra_ids=0), letters, length)
 
 

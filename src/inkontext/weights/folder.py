@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from inkontext.weights.tensors import write_sharded
 from inkontext.weights.transformer_map import transformer_map
 
 STEM = "diffusion_pytorch_model"
+_GENERAL = "PreTrainedTokenizerFast"
 
 
 def write_configs(folder: Path, card: Card, towers: dict[str, str]) -> None:
@@ -52,7 +54,16 @@ def save_folder(folder: Path, card: Card, transformer: nn.Module, autoencoder: n
     with no_bars():
         for name, part in parts.items():
             part.save_pretrained(folder / name)  # type: ignore[operator]
-    write_configs(folder, card, {name: type(part).__name__ for name, part in parts.items()})
+    classes = {name: type(part).__name__ for name, part in parts.items()}
+    for name in (name for name, kind in classes.items() if kind == "TokenizersBackend"):
+        _rename_class(folder / name / "tokenizer_config.json")
+        classes[name] = _GENERAL
+    write_configs(folder, card, classes)
+
+
+def _rename_class(path: Path) -> None:
+    """Say `PreTrainedTokenizerFast`, the name that transformers before 5 and after both know."""
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"tokenizer_class": _GENERAL})
 
 
 def _save_network(folder: Path, module: nn.Module, entries: list[Entry]) -> None:

@@ -5,6 +5,7 @@ Host memory never holds more than one tensor beside what the networks themselves
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
         ModelNotFoundError: one of the four parts is missing or unreadable.
         WeightsError: tensors missing, unused or of another shape.
     """
-    from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
+    from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 
     missing = [part for part in TEXT_PARTS if not (folder / part).is_dir()]
     if missing:
@@ -132,9 +133,9 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
     t5 = _tower(T5EncoderModel, folder / "text_encoder_2", device, dtype)
     clip = _tower(CLIPTextModel, folder / "text_encoder", device, dtype)
     tokenizers = []
-    for kind, part, tower in ((AutoTokenizer, "tokenizer_2", t5), (CLIPTokenizer, "tokenizer", clip)):
+    for kind, part, tower in ((AutoTokenizer, "tokenizer_2", t5), (_pooled_kind(folder), "tokenizer", clip)):
         try:
-            tokenizers.append(kind.from_pretrained(folder / part, local_files_only=True))
+            tokenizers.append(kind.from_pretrained(folder / part, local_files_only=True))  # type: ignore[attr-defined]
             # Without its vocabulary file a tokenizer is made nevertheless, of a few special pieces.
             pieces, rows = len(tokenizers[-1]), tower.config.vocab_size  # type: ignore[union-attr, arg-type]
             if not rows / 2 <= pieces <= rows:  # type: ignore[operator]
@@ -143,6 +144,17 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
             reason = str(error).strip().partition("\n")[0]
             raise ModelNotFoundError(f"'{folder / part}' holds no usable tokenizer ({reason}); restore it") from error
     return TextTowers(t5, clip, *tokenizers, length=length)
+
+
+def _pooled_kind(folder: Path) -> type:
+    """CLIP's own tokenizer class unless the folder names another, whose rules CLIP's class would replace by its own."""
+    from transformers import AutoTokenizer, CLIPTokenizer
+
+    try:
+        named = json.loads((folder / "tokenizer/tokenizer_config.json").read_text())["tokenizer_class"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return CLIPTokenizer
+    return CLIPTokenizer if str(named).startswith("CLIPTokenizer") else AutoTokenizer
 
 
 def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
