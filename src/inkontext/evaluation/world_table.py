@@ -15,9 +15,18 @@ from inkontext.evaluation.world import Evaluation
 def print_table(result: Evaluation, console: Console) -> None:
     """Per task and in all: success with its interval, the untouched region, time; then what needs saying."""
     body = result.body
-    table = Table(title=_title(body), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=_title(body), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     missing = ("missing",) if body["missing_pictures"] else ()
-    for column in ("task", "pairs", *missing, "success %", "95 %", "untouched dB", "changed", "s/picture"):
+    for column in (
+        "task",
+        "pairs",
+        *missing,
+        "success\n%",
+        "95 %\ninterval",
+        "untouched\ndB",
+        "changed",
+        "seconds\neach",
+    ):
         table.add_column(column, justify="left" if column == "task" else "right", no_wrap=True)
 
     def add(name: str, figures: dict[str, Any], tasks: set[str], **look: Any) -> None:
