@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from inkontext.data.world.bench import CATEGORIES, rebuild
+from inkontext.data.world.bench import CATEGORIES, bench_pairs, rebuild
 from inkontext.errors import DataError, OptionError, RunError
 from inkontext.evaluation.ledger import Ledger
 from inkontext.evaluation.world import evaluate
@@ -35,7 +35,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def test_the_target_always_succeeds() -> None:
-    body = evaluate(replace(PLAN, limit=60, tasks=(*CATEGORIES, "t2i", "cue", "multi")), Target()).body
+    body = evaluate(replace(PLAN, limit=40, tasks=(*CATEGORIES, "t2i", "cue", "multi")), Target()).body
     assert body["success"] == 1.0 and body["untouched_psnr"] == 99.0 and body["changed"] == pytest.approx(1)
     assert body["success_interval"][1] == 1.0
     assert {figures["success"] for figures in body["by_task"].values()} == {1.0}
@@ -45,7 +45,7 @@ def test_the_target_always_succeeds() -> None:
 
 
 def test_a_copy_never_succeeds() -> None:
-    body = evaluate(replace(PLAN, limit=60), Copy()).body
+    body = evaluate(replace(PLAN, limit=40), Copy()).body
     assert body["success"] == 0.0 and body["success_interval"][0] == 0.0 and body["fails"]["kept"] == 0
     assert body["t2i"]["success"] == 0.0 and body["t2i"]["attribute_accuracy"] < 0.4
 
@@ -73,6 +73,12 @@ def test_counts_of_whole_and_narrow_plans() -> None:
     assert Plan(64, tasks=("cue", "style"), limit=10).counts() == {"cue": 6, "style": 4}
     assert set(Plan(64, limit=5).counts()) == {*CATEGORIES, "t2i"}
     assert sum(Plan(64, limit=3).counts().values()) == 4
+
+
+def test_a_part_of_the_bench_is_as_it_is_in_the_whole() -> None:
+    whole = [pair.seed for _, pair in bench_pairs(5, 32)]
+    numbers = range(3, 1026, 9)
+    assert [pair.seed for _, pair in bench_pairs(5, 32, only=numbers)] == [whole[n] for n in numbers]
 
 
 def test_the_seed_decides_the_draw() -> None:

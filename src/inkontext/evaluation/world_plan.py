@@ -89,11 +89,8 @@ def cases(plan: Plan, outside: Outside | None = None) -> Iterator[Case]:
     for task in counts.keys() & CATEGORIES.keys():
         numbers = [n for n, row in enumerate(table) if row.task == task]
         wanted |= {numbers[i] for i in spread(counts[task], len(numbers))}
-    for n, (row, pair) in enumerate(bench_pairs(plan.seed, plan.size, outside) if wanted else ()):
-        if n in wanted:
-            yield Case(f"{n:04d}", pair, row.base)
-        if n >= max(wanted):
-            break
+    for n, (row, pair) in zip(sorted(wanted), bench_pairs(plan.seed, plan.size, outside, wanted), strict=True):
+        yield Case(f"{n:04d}", pair, row.base)
     for task in (t for t in counts if t not in CATEGORIES):
         for n in range(counts[task]):
             pair = sample_pair(plan.seed * _SEEDS + n, task, plan.size, "test", outside)
