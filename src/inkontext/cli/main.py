@@ -10,6 +10,7 @@ import typer
 
 from inkontext import __version__
 from inkontext.cli import convert, data, doctor, edit, generate, inspect, models, train
+from inkontext.cli import eval as evaluation
 from inkontext.errors import InKontextError
 
 _INTERRUPTED = "interrupted; nothing was written"
@@ -24,6 +25,7 @@ app = typer.Typer(
 for verb in (edit, generate, train, convert, inspect, models, doctor):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(data.app, name="data")
+app.add_typer(evaluation.app)
 
 
 def _version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.weights.card import Card
 from inkontext.weights.folder import save_folder
 
+START, END = "<|startoftext|>", "<|endoftext|>"
 BYTE_PIECES = 384  # 256 bytes, three special ones, and room as ByT5 leaves it
 SHIPPED = Path(str(files("inkontext"))) / "models"
 
@@ -73,7 +74,7 @@ def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
     letters = byte_clip_tokenizer()
     t5, clip = replace(t5, vocab_size=BYTE_PIECES), replace(clip, vocab_size=len(letters))
     ids = letters.get_vocab()
-    sequence, pooled = random_networks(t5, clip, start=ids[letters.bos_token], end=ids[letters.eos_token])
+    sequence, pooled = random_networks(t5, clip, start=ids[START], end=ids[END])
     return TextTowers(sequence, pooled, ByT5Tokenizer(extra_ids=0), letters, length)
 
 
@@ -95,6 +96,6 @@ def byte_clip_tokenizer():
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     letters = list(bytes_to_unicode().values())
-    pieces = [*letters, *(c + "</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    pieces = [*letters, *(c + "</w>" for c in letters), START, END]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)

@@ -233,3 +233,30 @@ _VARIANTS: Final[dict[str, _Variants]] = {
     "font": _fonts,
     "text": _texts,
 }
+
+
+def told_alternatives(pair: Pair) -> list[tuple[str, list[Scene]]]:
+    """For every attribute that a caption tells: its name, and the target scene with that attribute wrong."""
+    scene, dice = pair.scene_after, Dice(4, pair.seed)
+    out = [(name, _WHOLE[name](scene, dice)) for name in ("background", "light", "weather", "style")]
+    for thing in scene.things:
+        out.append(("presence", [scene.without(thing.id)]))
+        for name in _told(thing):
+            variants = _others if name == "thing" else _identities if name == "identity" else _VARIANTS[name]
+            out.append((name, [scene.swap(t) for t in variants(thing, dice)]))
+    return [(name, scenes) for name, scenes in out if scenes]
+
+
+def _told(thing: Thing) -> tuple[str, ...]:
+    """What a description says of such a thing, beside that it is there."""
+    match thing:
+        case Shape():
+            return ("position", "colour", "form", "pattern", "outline")
+        case Figure():
+            worn_now = tuple(slot for slot in ("hat", "glasses", "scarf") if worn(thing, slot).kind)
+            return ("position", "colour", "identity", "mood", "pose", *worn_now)
+        case Sign():
+            board = () if thing.board == "letters" else ("colour",)
+            return ("position", "text", "ink", "font", *board)
+        case Sticker():
+            return ("position", "thing")

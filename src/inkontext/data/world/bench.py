@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -57,10 +57,21 @@ def rows(seed: int) -> list[Row]:
     return plan
 
 
-def bench_pairs(seed: int, size: int, outside: Outside | None = None) -> Iterator[tuple[Row, Pair]]:
-    """The pairs in the order of the plan; a base is asked the same twice only where it allows no more."""
+def bench_pairs(
+    seed: int, size: int, outside: Outside | None = None, only: Collection[int] | None = None
+) -> Iterator[tuple[Row, Pair]]:
+    """The pairs in the order of the plan; a base is asked the same twice only where it allows no more.
+
+    only: numbers of the plan; these pairs alone, the same as they are among all.
+    """
+    plan = rows(seed)
+    wanted = set(range(len(plan)) if only is None else only)
+    # What a pair is depends on what its base was asked of the same task before, and on nothing else.
+    last = {(row.image_idx, row.task): n for n, row in enumerate(plan) if n in wanted}
     asked: set[tuple[object, ...]] = set()
-    for n, row in enumerate(rows(seed)):
+    for n, row in enumerate(plan):
+        if n > last.get((row.image_idx, row.task), -1):
+            continue
         first = (seed * 2048 + n) * _SEEDS_PER_ROW
         pair = sample_pair(first, row.task, size, "test", outside, row.base)
         for number in range(first + 1, first + _SEEDS_PER_ROW):
@@ -68,7 +79,8 @@ def bench_pairs(seed: int, size: int, outside: Outside | None = None) -> Iterato
                 break
             pair = sample_pair(number, row.task, size, "test", outside, row.base)
         asked.add(_question(row, pair))
-        yield row, pair
+        if n in wanted:
+            yield row, pair
 
 
 def _question(row: Row, pair: Pair) -> tuple[object, ...]:

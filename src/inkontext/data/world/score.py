@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFilter
 
-from inkontext.data.world.alternatives import alternatives
+from inkontext.data.world.alternatives import alternatives, told_alternatives
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.pair import Pair
 from inkontext.data.world.render import render
@@ -42,6 +42,7 @@ class Score:
     nearest: the error to the target over that to the nearest wrong answer.
     kept_psnr: dB outside the mask; 99 where nothing changed or all may change.
     spilt: share of the picture that changed visibly outside the mask.
+    enough, stayed: whether `changed`, and `kept_psnr` with `spilt`, are within their bounds.
     """
 
     success: bool
@@ -50,12 +51,13 @@ class Score:
     nearest: float
     kept_psnr: float
     spilt: float
+    enough: bool
+    stayed: bool
 
 
 def score(pair: Pair, produced: Image.Image, outside: Outside | None = None) -> Score:
     """How well `produced` answers the pair's instruction; pictures of other sizes are brought to its size."""
-    got = _pixels(produced.convert("RGB").resize((pair.size, pair.size), Image.Resampling.BICUBIC), pair)
-    target = _pixels(pair.target, pair)
+    got, target = _pixels(_fitted(produced, pair), pair), _pixels(pair.target, pair)
     before = _pixels(pair.references[pair.base], pair) if pair.base >= 0 else _mean_of(target)
     inside = np.asarray(pair.mask) > 0
     changed = 1.0 - _error(got, target, inside) / max(_error(before, target, inside), 1e-9)
@@ -65,7 +67,27 @@ def score(pair: Pair, produced: Image.Image, outside: Outside | None = None) -> 
     right = nearest < (TOLD_NEARER_BY if told else NEARER_BY)
     enough = changed >= (TOLD_AT_LEAST if told else CHANGED_AT_LEAST)
     stayed = kept >= KEPT_AT_LEAST and spilt <= SPILT_AT_MOST
-    return Score(enough and right and stayed, changed, right, nearest, kept, spilt)
+    return Score(enough and right and stayed, changed, right, nearest, kept, spilt, enough, stayed)
+
+
+def attributes(pair: Pair, produced: Image.Image, outside: Outside | None = None) -> list[tuple[str, bool]]:
+    """Every attribute the caption of a t2i pair tells, by name, and whether the picture has it right.
+
+    Right is: nearer to the target than to every scene that is wrong in that attribute alone, compared where
+    the two differ. Attributes that cannot be told apart at this size are left out.
+    """
+    got, target = _pixels(_fitted(produced, pair), pair), _pixels(pair.target, pair)
+    out = []
+    for name, scenes in told_alternatives(pair):
+        wrong = [_pixels(render(scene, pair.size, outside), pair) for scene in scenes]
+        ratio = _worst(got, target, wrong)
+        if ratio is not None:
+            out.append((name, ratio < TOLD_NEARER_BY))
+    return out
+
+
+def _fitted(produced: Image.Image, pair: Pair) -> Image.Image:
+    return produced.convert("RGB").resize((pair.size, pair.size), Image.Resampling.BICUBIC)
 
 
 def _pixels(picture: Image.Image, pair: Pair) -> np.ndarray:
@@ -88,13 +110,17 @@ def _nearest(pair: Pair, got: np.ndarray, target: np.ndarray, before: np.ndarray
     # Nothing at all, a plain colour, and everything that might have been asked instead.
     wrong = [before, _mean_of(target)]
     wrong += [_pixels(render(s, pair.size, outside), pair) for s in alternatives(pair)]
-    worst = 0.0
+    return _worst(got, target, wrong) or 0.0
+
+
+def _worst(got: np.ndarray, target: np.ndarray, wrong: list[np.ndarray]) -> float | None:
+    """The greatest ratio of the two errors over the wrong pictures; None where none differs from the target."""
+    ratios = []
     for other in wrong:
         differ = np.abs(other - target).max(axis=-1) > _DIFFERS
         if np.count_nonzero(differ) >= _DIFFERS_SHARE * differ.size:
-            ratio = _error(got, target, differ) / max(_error(got, other, differ), 1e-9)
-            worst = max(worst, ratio)
-    return worst
+            ratios.append(_error(got, target, differ) / max(_error(got, other, differ), 1e-9))
+    return max(ratios, default=None)
 
 
 def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> tuple[float, float]:
@@ -104,8 +130,7 @@ def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> tuple[float, 
     """
     if pair.base < 0 or not where.any():
         return _PERFECT, 0.0
-    size = (pair.size, pair.size)
-    got = np.asarray(produced.convert("RGB").resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
+    got = np.asarray(_fitted(produced, pair), dtype=np.float32)
     moved = (got - np.asarray(pair.references[pair.base], dtype=np.float32)) * where[..., None]
     cells = Image.fromarray(np.clip(moved / 2 + 128.5, 0, 255).astype(np.uint8)).reduce(pair.size // _CELLS)
     shift = np.abs(np.asarray(cells, dtype=np.float32) - 128).max(axis=-1) * 2

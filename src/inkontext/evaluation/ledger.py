@@ -1,0 +1,150 @@
+"""A folder that keeps an evaluation as it is made: what is done stays done, whatever ends the process.
+
+settings.json   what was measured, and how; another run must agree with it to go on
+results.jsonl   one line a result, appended and synced; a torn last line is cut off
+timings.jsonl   seconds a result, apart from the results so that these are the same bytes every time
+outputs/        the pictures, KEY.png
+results.json    the whole, at the end
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from PIL import Image
+
+from inkontext.errors import DataError, OptionError, RunError, StorageError
+from inkontext.safety.provenance import save_picture
+from inkontext.storage import write_json
+
+Row = dict[str, Any]
+
+
+class Ledger:
+    """Results by key, in a folder or, without one, in memory only. Used as a context manager.
+
+    Attributes:
+        rows: the results so far, by key.
+        seconds: what each took, seconds.
+    """
+
+    def __init__(self, folder: Path | None, settings: dict[str, Any]) -> None:
+        """Raises OptionError for a folder with something else in it, RunError where another process is at work."""
+        self.folder = folder
+        self.rows: dict[str, Row] = {}
+        self.seconds: dict[str, float] = {}
+        if folder is None:
+            return
+        try:
+            self._lock = _locked(folder)
+            self._agree(settings)
+            self._read(folder)
+        except OSError as error:
+            raise StorageError(f"cannot work in '{folder}' ({error.strerror}); name another --out") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.folder is not None:
+            self._lock.close()
+
+    def add(self, row: Row, picture: Image.Image | None, seconds: float) -> None:
+        """Keep a result: first the picture, then the line that says it is there."""
+        self.rows[row["key"]], self.seconds[row["key"]] = row, seconds
+        if self.folder is None:
+            return
+        if picture is not None:
+            save_picture(picture, self.folder / "outputs" / f"{row['key']}.png")
+        try:
+            _append(self.folder / "timings.jsonl", {"key": row["key"], "seconds": round(seconds, 4)})
+            _append(self.folder / "results.jsonl", row, sync=True)
+        except OSError as error:
+            raise StorageError(f"cannot write in '{self.folder}' ({error.strerror}); free some space") from error
+
+    def finish(self, body: dict[str, Any]) -> None:
+        """Write the whole."""
+        if self.folder is not None:
+            write_json(self.folder / "results.json", body)
+
+    def _agree(self, settings: dict[str, Any]) -> None:
+        assert self.folder is not None
+        path = self.folder / "settings.json"
+        if not path.exists():
+            if any(not p.name.startswith(".") for p in self.folder.iterdir()):
+                raise OptionError(f"the folder '{self.folder}' is not empty and holds no evaluation; name a new one")
+            write_json(path, settings)
+            return
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"'{path}' is damaged; name a new folder") from error
+        if difference := _difference(there, json.loads(json.dumps(settings))):
+            raise OptionError(
+                f"the folder '{self.folder}' holds results of other settings ({difference}); name another --out"
+            )
+
+    def _read(self, folder: Path) -> None:
+        for row in _lines(folder / "results.jsonl"):
+            if row.get("missing") or row.get("refused") or (folder / "outputs" / f"{row['key']}.png").exists():
+                self.rows[row["key"]] = row
+        self.seconds = {line["key"]: line["seconds"] for line in _lines(folder / "timings.jsonl")}
+
+
+def _locked(folder: Path) -> Any:
+    """The folder's lock, held until the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise RunError(f"another process is evaluating in '{folder}'; wait for it or name another --out") from error
+    return file
+
+
+def _append(path: Path, row: Row, sync: bool = False) -> None:
+    with path.open("ab") as file:
+        file.write(json.dumps(row).encode() + b"\n")
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _lines(path: Path) -> list[Row]:
+    """The lines of a JSONL file, which loses a last line that was cut short. Raises DataError for other damage."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    rows = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            rows.append(json.loads(line))
+            rows[-1]["key"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"line {number} of '{path}' is damaged; remove the line to have it made again") from error
+    return rows
+
+
+def _difference(there: Any, now: Any, name: str = "") -> str | None:
+    """The first value that differs, in words; None where all agree."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        keys = [*there, *(k for k in now if k not in there)]
+        found = (_difference(there.get(k), now.get(k), f"{name}.{k}" if name else k) for k in keys)
+        return next((f for f in found if f), None)
+    return None if there == now else f"{name} {_told(there)} there, {_told(now)} now"
+
+
+def _told(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
