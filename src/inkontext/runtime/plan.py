@@ -50,9 +50,10 @@ class ModelSize:
 
     def _transformer_bytes(self, dtype: torch.dtype, tokens: int) -> int:
         # A single block at its widest: input, modulated input, fused projection (3 + mlp), rotated q and k, attention,
-        # activated mlp, the joined input of the second projection, its output; and what float32 steps leave behind.
+        # activated mlp, the joined input of the second projection, its output; and the float32 steps of norm and
+        # rotation, which are copies of their own where the model is not float32 already.
         cfg = self.transformer_config
-        width = (8 + 3 * cfg.mlp_ratio) * dtype.itemsize + 2 * 4
+        width = (8 + 3 * cfg.mlp_ratio) * dtype.itemsize + (4 if dtype.itemsize == 4 else 8) * 4
         # A CPU's matrix multiplication packs copies of the fused projection's weight.
         packed = 2 * (3 + cfg.mlp_ratio) * cfg.hidden_size**2 * dtype.itemsize
         return int(tokens * cfg.hidden_size * width + packed)
