@@ -108,7 +108,7 @@ def edit_requests(
     """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
     stretch = options.fit == "reference"
     images: list[PictureLike] = list(image) if isinstance(image, list | tuple) else [image]  # type: ignore[list-item]
-    prompts = _prompts(prompt)
+    prompts = read_prompts(prompt)
     if not images:
         raise OptionError("there is no picture to edit; give at least one")
     total = max(len(images), len(prompts))
@@ -141,7 +141,7 @@ def generate_requests(
     size: str | Size | None, count: int,
 ) -> list[Request]:  # fmt: skip
     """One request per prompt and seed, without any context in the sequence."""
-    prompts = _prompts(prompt)
+    prompts = read_prompts(prompt)
     wanted = geometry.parse_size(size, sampling.resolution) or (sampling.resolution, sampling.resolution)
     frame = geometry.native_frame(wanted, sampling.resolution)
     seeds = _seeds(seed, len(prompts), count)
@@ -189,7 +189,8 @@ def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, stren
     return replace(request, mask=Mask(geometry.read_mask(mask, first.picture.size, edits), mode, strength))
 
 
-def _prompts(prompt: str | Sequence[str]) -> list[str]:
+def read_prompts(prompt: str | Sequence[str]) -> list[str]:
+    """One prompt or several, as a list. Raises PromptError for an empty one."""
     prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
     if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
         raise PromptError("the prompt is empty; say in a sentence what the picture should show or what to change")

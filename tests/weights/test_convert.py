@@ -46,7 +46,7 @@ def test_there_and_back_is_the_same_bytes(tmp_path: Path, name: str, dtype: torc
     original = save_bfl(tmp_path / "bfl", reduced(name), dtype, stem=name)
     folder = convert(resolve(original), tmp_path / "folder", "diffusers")
     again = convert(resolve(folder), tmp_path / "again", "bfl")
-    assert_same_state(load_file(again / "folder.safetensors"), load_file(original))
+    assert_same_state(load_file(again / original.name), load_file(original))
     assert_same_state(load_file(again / "ae.safetensors"), load_file(original.with_name("ae.safetensors")))
 
 
@@ -146,7 +146,7 @@ def test_shards_are_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     theirs: Any = FluxTransformer2DModel.from_pretrained(folder / "transformer")
     assert_same_state(dict(theirs.state_dict()), to_diffusers(load_file(original), reduced("dev").transformer))
     again = convert(resolve(folder), tmp_path / "again", "bfl")
-    assert_same_state(load_file(again / "folder.safetensors"), load_file(original))
+    assert_same_state(load_file(again / original.name), load_file(original))
 
 
 def test_a_cast_is_torchs(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_plain_fp8_is_kept_to_the_bit(tmp_path: Path) -> None:
     original = save_bfl(tmp_path / "bfl", reduced("dev"), torch.float8_e4m3fn)
     folder = convert(resolve(original), tmp_path / "folder", "diffusers")
     again = convert(resolve(folder), tmp_path / "again", "bfl")
-    assert_same_state(load_file(again / "folder.safetensors"), load_file(original))
+    assert_same_state(load_file(again / original.name), load_file(original))
 
 
 def scaled(path: Path) -> dict[str, Tensor]:

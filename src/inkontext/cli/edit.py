@@ -40,9 +40,11 @@ def edit(
     """Change a picture as the prompt says; everything else stays where and as it was."""
     path = o.check_outputs(out, f"{image.stem}-edited.png", json, count)
     from inkontext.geometry import read_mask
+    from inkontext.request import read_prompts
     from inkontext.safety.pictures import read_picture
 
-    # What is wrong with the pictures should not wait for the model to load.
+    # What is wrong with words or pictures should not wait for the model to load.
+    read_prompts(prompt)
     picture = read_picture(image, reference=fit == "reference")
     for file in ref or []:
         read_picture(file)

@@ -30,6 +30,9 @@ def generate(
 ) -> None:
     """Make a picture from text alone."""
     path = o.check_outputs(out, "generated.png", json, count)
+    from inkontext.request import read_prompts
+
+    read_prompts(prompt)
     pipeline = o.load(model, device, dtype, autoencoder, text)
     o.run(
         lambda callback: pipeline.generate(

@@ -5,6 +5,7 @@ So a stream has no state: to go on from batch k is to start at batch k, in any n
 
 from __future__ import annotations
 
+import signal
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, count
@@ -126,6 +127,12 @@ class _Batches:
         return (list(range(k * self.rows, (k + 1) * self.rows)) for k in count(self.start))
 
 
+def _leave_signals_to_the_parent(_worker: int) -> None:
+    """A signal to the whole group must not kill a worker while the parent finishes its step."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def batches(mixture: Mixture, seed: int, rows: int, start: int = 0, workers: int = 0) -> Iterator[list[Group]]:
     """Batches number `start`, `start + 1`, ... of `rows` examples, each as groups of one layout."""
     loader = DataLoader(
@@ -135,6 +142,7 @@ def batches(mixture: Mixture, seed: int, rows: int, start: int = 0, workers: int
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         multiprocessing_context="fork" if workers else None,
+        worker_init_fn=_leave_signals_to_the_parent,
     )
     return iter(loader)
 

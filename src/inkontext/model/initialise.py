@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from torch import nn
 
+from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.transformer import FluxTransformer
+
+QUIET_LOGVAR = -4.0
+
+
+def initialise_autoencoder(autoencoder: AutoEncoder) -> AutoEncoder:
+    """Begin with little posterior noise: at log-variance 0 it drowns the mean for the first thousands of steps."""
+    bias = autoencoder.encoder.conv_out.bias
+    assert bias is not None
+    nn.init.zeros_(bias)
+    bias.data[autoencoder.cfg.z_channels :] = QUIET_LOGVAR
+    return autoencoder
 
 
 def initialise(transformer: FluxTransformer) -> FluxTransformer:

@@ -132,19 +132,20 @@ class Preset:
 
 _DEV = TransformerConfig()
 _TEXT_TO_IMAGE = Sampling(steps=50)
+# 21.5 M parameters in all, so that 16-bit weights stay below 45 MB. No guidance input: that comes with distillation.
 _TINY_TRANSFORMER = TransformerConfig(
-    vec_in_dim=128, context_in_dim=192, hidden_size=256, num_heads=4, depth=4, depth_single_blocks=8,
-    axes_dim=(8, 28, 28),
+    vec_in_dim=128, context_in_dim=192, hidden_size=288, num_heads=6, depth=2, depth_single_blocks=6,
+    axes_dim=(8, 20, 20), guidance_embed=False,
 )  # fmt: skip
 _TINY = Preset(
     "tiny",
     transformer=_TINY_TRANSFORMER,
     autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 2, 4, 4), num_res_blocks=1),
-    t5=T5Config(vocab_size=384, d_model=192, d_ff=384, d_kv=48, num_layers=4, num_heads=4),
+    t5=T5Config(vocab_size=4096, d_model=192, d_ff=384, d_kv=48, num_layers=4, num_heads=4),
     clip=CLIPConfig(
-        vocab_size=514, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=4096, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
     ),
-    sampling=Sampling(steps=28, text_length=128, resolution=128, shift=((64, 0.0), (1024, 0.5))),
+    sampling=Sampling(steps=28, guidance=None, text_length=128, resolution=128, shift=((64, 0.0), (1024, 0.5))),
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
@@ -175,7 +176,7 @@ PRESETS: dict[str, Preset] = {
             name="debug",
             transformer=replace(
                 _TINY_TRANSFORMER, vec_in_dim=32, context_in_dim=48, hidden_size=64, num_heads=4,
-                depth=2, depth_single_blocks=2, axes_dim=(4, 6, 6),
+                depth=2, depth_single_blocks=2, axes_dim=(4, 6, 6), guidance_embed=True,
             ),
             autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1),
             t5=T5Config(vocab_size=384, d_model=48, d_ff=64, d_kv=12, num_layers=2, num_heads=4),
@@ -183,7 +184,7 @@ PRESETS: dict[str, Preset] = {
                 vocab_size=514, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                 num_attention_heads=2,
             ),
-            sampling=replace(_TINY.sampling, steps=4, text_length=64, resolution=64),
+            sampling=replace(_TINY.sampling, steps=4, guidance=2.5, text_length=64, resolution=64),
         ),
     )
 }  # fmt: skip

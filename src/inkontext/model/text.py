@@ -43,12 +43,16 @@ class TextTowers:
 
         The pooled tower reads only its first 77 tokens; that is by design and loses nothing.
         """
-        count = len(self.t5_tokenizer(prompt).input_ids)
+        count = self.count(prompt)
         if count > self.length:
             raise PromptError(
                 f"the prompt has {count} tokens and this model reads {self.length}; "
                 f"shorten it by about {100 * (count - self.length) // count + 1} %"
             )
+
+    def count(self, prompt: str) -> int:
+        """Tokens of the sequence tower that a prompt takes, its end token included."""
+        return len(self.t5_tokenizer(prompt).input_ids)
 
     @torch.no_grad()
     def encode(self, prompt: str) -> TextEncoding:

@@ -54,7 +54,7 @@ class AutoencoderStage:
         return batches(self.mixture, self.config.seed, self.config.batch, start, data.workers)
 
     def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
-        x = to_float(torch.cat([g.target for g in batch]), self.device).contiguous(memory_format=torch.channels_last)
+        x = to_float(torch.cat([g.target for g in batch]), self.device)
         adversary = step >= self.section.adversarial_start and self.section.adversarial > 0
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             mean, logvar = self.autoencoder.moments(x)

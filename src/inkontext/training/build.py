@@ -11,6 +11,7 @@ from torch import Tensor
 from inkontext.data.stream import ImageSource, Mixture, Source, WorldSource, batches, world_parts
 from inkontext.errors import ConfigError
 from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.initialise import initialise_autoencoder
 from inkontext.model.presets import PRESETS, Preset
 from inkontext.runtime.device import choose_device
 from inkontext.training.autoencoder import AutoencoderStage
@@ -37,6 +38,8 @@ def build(config: RunConfig) -> Stage:
         raise ConfigError(f"unknown preset '{config.model.preset}'; choose one of {', '.join(PRESETS)}")
     preset = PRESETS[config.model.preset]
     device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     if config.stage == "autoencoder":
         return AutoencoderStage(config, start_autoencoder(config, preset), mixture(config), held_out(config), device)
@@ -92,5 +95,5 @@ def held_out(config: RunConfig, count: int = 64) -> Tensor:
 def start_autoencoder(config: RunConfig, preset: Preset) -> AutoEncoder:
     """A new autoencoder, or the one `model.start` names."""
     if config.model.start is None:
-        return AutoEncoder(preset.autoencoder)
+        return initialise_autoencoder(AutoEncoder(preset.autoencoder))
     return load_autoencoder(config.model.start)

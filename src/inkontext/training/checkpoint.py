@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"cannot write checkpoint '{target}' ({error}); free some space and resume") from error
     for old in steps_in(folder)[:-keep]:
-        _discard(path_of(folder, old))
+        with suppress(OSError):  # the new one is committed; an old one that cannot go is no failure
+            _discard(path_of(folder, old))
     return target
 
 

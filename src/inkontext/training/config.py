@@ -124,6 +124,7 @@ class RunConfig(Section):
     batch: int = Field(gt=0)
     seed: int = Field(default=0, ge=0)
     device: str | None = None
+    threads: int | None = Field(default=None, ge=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     checkpoint_every: int = Field(default=500, gt=0)

@@ -64,6 +64,6 @@ def new_towers(preset: Preset, tokenizer: str | None) -> TextTowers:
     if not Path(tokenizer).is_file():
         raise ModelNotFoundError(f"there is no tokenizer '{tokenizer}'; make it with `inkontext data tokenizer`")
     pieces = Tokenizer.from_file(tokenizer)
-    sequence, pooled = random_networks(preset.t5, preset.clip, end=1)
+    sequence, pooled = random_networks(preset.t5, preset.clip, start=0, end=1)
     length = preset.sampling.text_length
     return TextTowers(sequence, pooled, wrap(pieces, length), wrap(pieces, preset.clip.max_position_embeddings), length)

@@ -73,10 +73,10 @@ class Learner:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """All tensors and all numbers of the state, flat, for a checkpoint."""
-        tensors = {f"modules.{k}": v for k, v in self.modules.state_dict().items()}
+        tensors = {f"modules.{k}": v for k, v in untied(self.modules).items()}
         numbers: dict[str, float] = {}
         if self.average is not None:
-            tensors |= {f"average.{k}": v for k, v in self.average.module.state_dict().items()}
+            tensors |= {f"average.{k}": v for k, v in untied(self.average.module).items()}
             numbers["n_averaged"] = int(self.average.n_averaged)
         for i, optimiser in enumerate(self.optimisers):
             for parameter, state in optimiser.state_dict()["state"].items():
@@ -86,9 +86,9 @@ class Learner:
 
     def load_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, float]) -> None:
         """The inverse of `state`, exact to the bit."""
-        self.modules.load_state_dict(_under(tensors, "modules."))
+        _fill(self.modules, _under(tensors, "modules."))
         if self.average is not None:
-            self.average.module.load_state_dict(_under(tensors, "average."))
+            _fill(self.average.module, _under(tensors, "average."))
             self.average.n_averaged.fill_(int(numbers["n_averaged"]))
         for i, optimiser in enumerate(self.optimisers):
             body = optimiser.state_dict()
@@ -97,6 +97,25 @@ class Learner:
                 parameter, key = name.split(".")
                 body["state"].setdefault(int(parameter), {})[key] = value
             optimiser.load_state_dict(body)
+
+
+def untied(module: nn.Module) -> dict[str, Tensor]:
+    """A module's state with every tensor once, under its first name (T5 ties two)."""
+    first: dict[int, str] = {}
+    state = module.state_dict(keep_vars=True)
+    return {name: t for name, t in state.items() if first.setdefault(id(t), name) == name}
+
+
+@torch.no_grad()
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    own = untied(module)
+    if set(own) != set(tensors):
+        name = sorted(set(own) ^ set(tensors))[0]
+        raise KeyError(f"{name} is {'missing' if name in own else 'unknown'}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise ValueError(f"{name} is {list(tensors[name].shape)}, should be {list(tensor.shape)}")
+        tensor.copy_(tensors[name])
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -30,9 +30,14 @@ def model_folder(place: str) -> Path:
         raise ModelNotFoundError(
             f"the run '{folder}' has not ended, so it has no model yet; let it reach its last step"
         )
-    if not folder.is_dir():
-        raise ModelNotFoundError(f"there is no run or model '{folder}'; train that stage first or correct the path")
-    return folder
+    if folder.is_dir():
+        return folder
+    try:
+        return resolve(place).folder
+    except ModelNotFoundError as error:
+        raise ModelNotFoundError(
+            f"there is no run or model '{place}'; train that stage first or correct the path"
+        ) from error
 
 
 def load_autoencoder(place: str) -> AutoEncoder:

@@ -118,12 +118,9 @@ def _write(
     for part in towers:
         shutil.copytree(source.text / part, folder / part)
     if layout == "bfl":
-        # A model called "ae" must not be taken for its own autoencoder.
-        name = (
-            f"{source.name}.safetensors"
-            if f"{source.name}.safetensors" not in AUTOENCODER_NAMES
-            else "flux.safetensors"
-        )
+        name = f"{card.name}.safetensors"
+        if name in AUTOENCODER_NAMES:  # a model called "ae" must not be taken for its own autoencoder
+            name = "flux.safetensors"
         write_tensors(folder / name, specs[0], readers[0])
         write_tensors(folder / "ae.safetensors", specs[1], readers[1])
         card.save(folder / CARD)

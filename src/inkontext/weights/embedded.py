@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.weights.card import Card
 from inkontext.weights.folder import save_folder
 
+BYTE_PIECES = 384  # 256 bytes, three special ones, and room as ByT5 leaves it
 SHIPPED = Path(str(files("inkontext"))) / "models"
 
 
@@ -66,19 +67,21 @@ def make_untrained(folder: Path, preset: str, seed: int = 0) -> Path:
 
 
 def random_towers(t5: T5Config, clip: CLIPConfig, length: int) -> TextTowers:
-    """Towers of these shapes with random weights, and tokenizers that read bytes."""
+    """Towers of these shapes but for the vocabulary, random weights, and tokenizers that read bytes."""
     from transformers import ByT5Tokenizer
 
-    sequence, pooled = random_networks(t5, clip, end=clip.vocab_size - 1)
-    return TextTowers(sequence, pooled, ByT5Tokenizer(extra_ids=0), byte_clip_tokenizer(), length)
+    letters = byte_clip_tokenizer()
+    t5, clip = replace(t5, vocab_size=BYTE_PIECES), replace(clip, vocab_size=len(letters))
+    sequence, pooled = random_networks(t5, clip, start=letters.bos_token_id, end=letters.eos_token_id)
+    return TextTowers(sequence, pooled, ByT5Tokenizer(extra_ids=0), letters, length)
 
 
-def random_networks(t5: T5Config, clip: CLIPConfig, end: int) -> tuple[nn.Module, nn.Module]:
-    """Text networks of these shapes with random weights; `end` is the token at which CLIP pools."""
+def random_networks(t5: T5Config, clip: CLIPConfig, start: int, end: int) -> tuple[nn.Module, nn.Module]:
+    """Text networks of these shapes with random weights; `start` and `end` are CLIP's tokens, it pools at `end`."""
     import transformers
 
     t5_shape: dict[str, Any] = asdict(t5) | {"tie_word_embeddings": False, "dropout_rate": 0.0}
-    ends = {"bos_token_id": clip.vocab_size - 2, "eos_token_id": end, "pad_token_id": 0}
+    ends = {"bos_token_id": start, "eos_token_id": end, "pad_token_id": 0}
     clip_shape: dict[str, Any] = asdict(clip) | {"projection_dim": clip.hidden_size} | ends
     sequence = transformers.T5EncoderModel(transformers.T5Config(**t5_shape, feed_forward_proj="gated-gelu"))
     pooled = transformers.CLIPTextModel(transformers.CLIPTextConfig(**clip_shape))

@@ -1,0 +1,67 @@
+"""A configuration says what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inkontext.errors import ConfigError
+from inkontext.training.config import load_config
+
+ROOT = Path(__file__).parents[2] / "configs"
+PLAIN = 'stage = "t2i"\nrun_dir = "r"\nsteps = 2\nbatch = 2\n[data]\n[[data.sources]]\nkind = "world"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "c.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.toml")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_shipped_configuration_is_valid(path: Path) -> None:
+    assert load_config(path).run_dir.startswith("runs/")
+
+
+def test_overrides_reach_tables_and_keep_their_types(tmp_path: Path) -> None:
+    path = written(tmp_path, PLAIN)
+    config = load_config(path, ["steps=9", "optimiser.lr=1e-3", "run_dir=elsewhere/x", "flow.mu=0.5", "compile=true"])
+    assert (config.steps, config.optimiser.lr, config.run_dir, config.compile) == (9, 1e-3, "elsewhere/x", True)
+    assert config.flow is not None
+    assert config.flow.mu == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["stepz=3"], "unknown key 'stepz'; did you mean 'steps'"),
+        (["optimiser.lrr=3"], "unknown key 'optimiser.lrr'; did you mean 'optimiser.lr'"),
+        (["optimizer.lr=3"], "unknown key 'optimizer'"),
+        (["steps=0"], "'steps'"),
+        (["steps=many"], "'steps'"),
+        (["data.size=60"], "'data.size'"),
+        (["stage=later"], "'stage'"),
+        (["autoencoder.kl=1"], r"does not read the table \[autoencoder\]"),
+        (["stage=autoencoder", "flow.mu=1"], r"does not read the table \[flow\]"),
+        (["steps"], "is not key=value"),
+        (["steps.x=1"], "which is no table"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(written(tmp_path, PLAIN), overrides)
+
+
+def test_sources_must_be_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="takes no path"):
+        load_config(written(tmp_path, PLAIN + 'path = "x"\n'))
+    with pytest.raises(ConfigError, match="needs a path"):
+        load_config(written(tmp_path, PLAIN.replace("world", "images")))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(written(tmp_path, "steps = = 3"))

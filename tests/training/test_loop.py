@@ -1,0 +1,125 @@
+"""Resume, stop, failure and kill: a run goes on as if nothing had happened, or says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.training.conftest import CONFIGS, Make
+
+from inkontext.errors import RunError
+from inkontext.training import checkpoint
+from inkontext.training.loop import Stop, train
+
+QUIET = ("validate_every=1000", "sample_every=1000")
+
+
+def final(folder: Path, step: int) -> dict[str, torch.Tensor]:
+    files, _ = checkpoint.load(checkpoint.path_of(folder, step))
+    return {f"{name}/{key}": value for name, tensors in files.items() for key, value in tensors.items()}
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("stage", ["autoencoder", "t2i", "kontext"])
+def test_resuming_is_exact(stage: str, make: Make) -> None:
+    small = ("steps=10", "batch=4", "checkpoint_every=5", "optimiser.schedule=constant", *QUIET)
+    train(*make(stage, "run_dir=whole", *small))
+    train(*make(stage, "run_dir=parts", *small, "minutes=0.000001"))  # stops after one step, keeping it
+    assert checkpoint.steps_in(Path("parts")) == [1]
+    train(*make(stage, "run_dir=parts", *small))
+    assert equal(final(Path("whole"), 10), final(Path("parts"), 10))
+
+
+def test_sigterm_stops_between_steps_with_a_checkpoint(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, stage = make("t2i", "run_dir=run", "steps=50", "batch=2", *QUIET)
+    update = stage.update
+
+    def struck(step: int, *rest: Any) -> dict[str, float]:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(step, *rest)
+
+    monkeypatch.setattr(stage, "update", struck)
+    last = train(config, stage)
+    assert last.name == "step-000004"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(make: Make) -> None:
+    config, stage = make("kontext", "run_dir=run", "steps=5", "batch=4", *QUIET)
+    module = stage.learners["flow"].modules["transformer"]
+    module.img_in.weight.data[0, 0] = torch.nan  # type: ignore[union-attr, operator, index]
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    with pytest.raises(RunError, match=r"step 0: .* nothing was updated, the batch is in"):
+        train(config, stage)
+    assert all(torch.equal(v.nan_to_num(), before[k].nan_to_num()) for k, v in module.state_dict().items())
+    assert list(Path("run").glob("bad-batch-000000.safetensors"))
+
+
+def test_a_folder_of_another_run_is_refused(make: Make) -> None:
+    train(*make("t2i", "run_dir=run", "steps=2", "batch=2", *QUIET))
+    with pytest.raises(RunError, match="holds a run of stage 't2i' with seed 0"):
+        train(*make("kontext", "run_dir=run", "steps=2", "batch=2", *QUIET))
+    with pytest.raises(RunError, match="with seed 0"):
+        train(*make("t2i", "run_dir=run", "steps=2", "batch=2", "seed=5", *QUIET))
+
+
+def test_another_architecture_is_refused(make: Make) -> None:
+    train(*make("autoencoder", "run_dir=run", "steps=2", "batch=2", *QUIET))
+    config, stage = make("autoencoder", "run_dir=run", "steps=4", "batch=2", "model.preset=tiny", *QUIET)
+    with pytest.raises(RunError, match="of another architecture"):
+        train(config, stage)
+
+
+def test_what_a_run_leaves_behind(make: Make) -> None:
+    train(*make("kontext", "run_dir=run", "steps=4", "batch=4", "log_every=2", "validate_every=4", "sample_every=1000"))
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    numbers = {key for line in lines for key in line}
+    assert {"loss", "rows_per_s", "tokens_per_s", "data_wait", "memory_gib", "grad_norm", "lr"} <= numbers
+    assert {f"validation/time/{i}" for i in range(8)} <= numbers
+    assert json.loads(Path("run/config.json").read_text())["optimiser"]["clip"] == 1.0
+    assert "inkontext" in Path("run/version.txt").read_text()
+    assert Path("run/model/model_index.json").exists()
+
+
+def test_stop_listens_only_while_it_should() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    stop = Stop()
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+    assert stop.wanted
+    stop.restore()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path: Path, debug_folder: Path) -> None:
+    arguments = [
+        sys.executable, "-c", "from inkontext.cli.main import main; main()", "train", str(CONFIGS / "kontext.toml"),
+        f'model.start="{debug_folder}"', "steps=150", "batch=4", "checkpoint_every=3", *QUIET,
+    ]  # fmt: skip
+    subprocess.run([*arguments, "run_dir=whole"], cwd=tmp_path, check=True, capture_output=True)
+    dice, kills = random.Random(0), 0
+    for _ in range(30):
+        process = subprocess.Popen([*arguments, "run_dir=killed"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            assert process.wait(timeout=dice.uniform(4, 9)) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    assert kills >= 2
+    assert equal(final(tmp_path / "whole", 150), final(tmp_path / "killed", 150))

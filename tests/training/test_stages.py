@@ -1,0 +1,89 @@
+"""Every stage learns: its loss falls on a fixed batch. And the losses are the paper's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.training.conftest import Make
+
+from inkontext.flow.path import flow_matching_loss, interpolate
+from inkontext.sequence import image_ids, pack, text_ids
+from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight
+from inkontext.training.flow import FlowStage
+from inkontext.training.loop import step_generator
+from inkontext.training.perceptual import PyramidLoss
+
+
+@pytest.mark.parametrize(("name", "share"), [("autoencoder", 0.9), ("t2i", 0.95), ("kontext", 0.95)])
+def test_loss_falls_on_a_fixed_batch(name: str, share: float, make: Make) -> None:
+    _, stage = make(
+        name, "batch=6", "steps=100000", "autoencoder.adversarial=0" if name == "autoencoder" else "flow.drop_text=0"
+    )
+    batch = next(stage.batches(0))
+    losses = [stage.update(i, batch, step_generator(0, 0))["loss"] for i in range(25)]
+    assert losses[-1] < share * losses[0]
+
+
+def test_adversary_joins_when_it_should(make: Make) -> None:
+    _, stage = make("autoencoder", "batch=2", "autoencoder.adversarial_start=1")
+    batch = next(stage.batches(0))
+    assert "discriminator" not in stage.update(0, batch, step_generator(0, 0))
+    numbers = stage.update(1, batch, step_generator(0, 1))
+    assert numbers["discriminator"] > 0
+    assert 0 < numbers["adversary_weight"] < 1e4
+
+
+def test_adaptive_weight_by_hand() -> None:
+    w = torch.tensor([2.0], requires_grad=True)
+    assert adaptive_weight(3 * w.sum(), 0.5 * w.sum(), w).item() == pytest.approx(3 / (0.5 + 1e-4))
+
+
+def test_pyramid_sees_blur_more_than_level() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 32, 32)
+    loss = PyramidLoss()
+    assert loss(x, x).item() == 0
+    blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    shift = (blurred - x).abs().mean()
+    assert loss(x, blurred) > loss(x, x + shift)  # at the same mean absolute error
+
+
+def test_latent_scale_makes_latents_plain(make: Make) -> None:
+    _, stage = make("autoencoder", "batch=4")
+    assert isinstance(stage, AutoencoderStage)
+    model = stage.autoencoder.eval()
+    scale, shift = stage.latent_scale(model, count=4)
+    groups = next(stage.batches(stage.config.steps))
+    x = torch.cat([g.target for g in groups]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        z = scale * (model.moments(x)[0] - shift)
+    assert abs(z.mean().item()) < 0.3
+    assert 0.7 < z.std().item() < 1.3
+
+
+def test_flow_loss_is_equation_three_on_target_tokens(make: Make) -> None:
+    _, stage = make("kontext", "batch=16")
+    assert isinstance(stage, FlowStage)
+    groups = next(stage.batches(0))
+    assert {len(g.references) for g in groups} >= {0, 1}
+    for group in groups:
+        target, context = stage.encode(group)
+        t, eps = torch.full((len(group),), 0.3), torch.randn(target.shape)
+        ours = stage.loss(stage.transformer, stage.towers, target, context, group.instructions, t, eps)
+        z = interpolate(target, eps, 0.3)
+        tokens = torch.cat([pack(z), *map(pack, context)], dim=1)
+        grids = [(c.shape[2] // 2, c.shape[3] // 2) for c in (target, *context)]
+        text = stage.towers(group.instructions)
+        v = stage.transformer(
+            tokens, image_ids(grids[0], grids[1:]), text.txt, text_ids(64), t, text.vec, torch.ones(len(group))
+        )
+        expected = flow_matching_loss(v[:, : grids[0][0] * grids[0][1]], pack(target), pack(eps))
+        torch.testing.assert_close(ours, expected)
+
+
+def test_times_follow_the_models_line(make: Make) -> None:
+    _, stage = make("t2i")
+    assert isinstance(stage, FlowStage)
+    small, large = (stage.draw_times(4000, n, torch.Generator().manual_seed(0)) for n in (64, 1024))
+    assert torch.logit(small).mean().item() == pytest.approx(0.0, abs=0.05)
+    assert torch.logit(large).mean().item() == pytest.approx(0.5, abs=0.05)
