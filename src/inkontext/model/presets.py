@@ -145,7 +145,7 @@ _TINY = Preset(
     clip=CLIPConfig(
         vocab_size=4096, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
     ),
-    sampling=Sampling(steps=28, guidance=None, text_length=128, resolution=128, shift=((64, 0.0), (1024, 0.5))),
+    sampling=Sampling(steps=28, guidance=None, text_length=64, resolution=128, shift=((64, 0.0), (1024, 0.5))),
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {

@@ -30,7 +30,7 @@ from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
-from inkontext.training.sheet import sheet
+from inkontext.training.samples import grid
 from inkontext.weights.card import Card
 
 BINS = 8
@@ -164,8 +164,8 @@ class FlowStage:
                 side = example.target.shape[1], example.target.shape[0]
                 made = pipeline.generate(example.instruction, size=side, **options).images[0]
             shown = [*example.references, None, None][:2]
-            rows.append([*shown, example.target, made])
-        return {"grid": sheet(rows, self.config.data.size)} if rows else {}
+            rows.append([*shown, example.target, np.asarray(made)])
+        return {"grid": grid(rows)} if rows else {}
 
     def pipeline(self) -> Any:
         """A pipeline of the averaged weights."""
