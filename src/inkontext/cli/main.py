@@ -44,7 +44,7 @@ def root(
 def main() -> NoReturn:
     """Run the command line; every known error is one sentence on stderr and an exit code that has a meaning."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="inkontext")
     except InKontextError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
