@@ -131,7 +131,7 @@ def reference_canvas(size: Size, buckets: Sequence[Size]) -> Size:
     return min(buckets, key=lambda b: (abs(size[0] / size[1] - b[0] / b[1]), *b))
 
 
-def area_canvas(size: Size, area: int) -> Size:
+def area_canvas(size: tuple[float, float], area: int) -> Size:
     """`size` rescaled to about `area` pixels at its ratio, both sides floored to 16 (reference behaviour)."""
     ratio = size[0] / size[1]
     width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
@@ -166,7 +166,7 @@ def parse_size(size: str | Size | None, resolution: int) -> Size | None:
         if match[2] == ":":
             if not (first and second and 0.1 <= first / second <= 10):
                 raise OptionError(f"ratio {size!r} is too extreme; stay between 1:10 and 10:1")
-            return area_canvas((first, second), resolution**2)  # type: ignore[arg-type]
+            return area_canvas((first, second), resolution**2)
         size = (int(first), int(second))
     if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in size):
         raise OptionError(f"size {size!r} must be two whole numbers of pixels between 1 and 16384")
@@ -203,7 +203,7 @@ def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Imag
         raise MaskError(
             f"the mask is {grey.width}x{grey.height} but the picture is {size[0]}x{size[1]}; make them the same size"
         )
-    if grey.getextrema()[1] == 0:  # type: ignore[operator]
+    if grey.getbbox() is None:
         raise MaskError(f"the mask leaves nothing to edit; its {edits} part is empty")
     return grey
 

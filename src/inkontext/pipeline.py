@@ -251,7 +251,10 @@ class Pipeline:
         def on_step(i: int, z: Tensor, t: float, denoised: Tensor) -> Tensor:
             z = numerics.settle(z if blend is None else blend(z, t), self.dtype)
             if callback is not None:
-                preview = lambda: _to_image(numerics, self._decode(unpack(denoised, grid), numerics))  # noqa: E731
+
+                def preview() -> Image.Image:
+                    return _to_image(numerics, self._decode(unpack(denoised, grid), numerics))
+
                 if callback(Progress(index + 1, total, i + 1, len(times) - 1, preview)) is False:
                     raise Cancelled("cancelled; nothing was written")
             return z

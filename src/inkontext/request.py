@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -107,7 +108,7 @@ def edit_requests(
 ) -> list[Request]:  # fmt: skip
     """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
     stretch = options.fit == "reference"
-    images: list[PictureLike] = list(image) if isinstance(image, list | tuple) else [image]  # type: ignore[list-item]
+    images: list[Any] = list(image) if isinstance(image, list | tuple) else [image]
     prompts = read_prompts(prompt)
     if not images:
         raise OptionError("there is no picture to edit; give at least one")

@@ -10,7 +10,7 @@ import typer
 from inkontext.cli import options as o
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.world import Evaluation, Watch
+    from inkontext.evaluation.world import Evaluation
     from inkontext.evaluation.world_plan import Plan
     from inkontext.evaluation.world_systems import System
 
@@ -117,7 +117,10 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
     assert outside is None or isinstance(outside, Outside)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("pairs", total=sum(plan.counts().values()))
-        watch: Watch = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+
+        def watch(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
         try:
             result = evaluate(plan, system, outside, out, watch)
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ FIT = "crop"
 Layout = tuple[Size, ...]
 
 
-class RowSource:
+class RowSource(ABC):
     """Rows that each have a layout. Numbers are drawn evenly, so every row is as likely as any other."""
 
     def __init__(self, layouts: Sequence[Hashable]) -> None:
@@ -38,9 +39,10 @@ class RowSource:
     def __len__(self) -> int:
         return len(self.layouts)
 
+    @abstractmethod
     def load(self, number: int) -> Example:
         """Row `number` of the set."""
-        raise NotImplementedError
+        ...
 
     def example(self, number: int, task: str | None = None) -> Example:
         """The row that a number draws."""

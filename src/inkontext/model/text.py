@@ -36,7 +36,8 @@ class TextTowers:
         self.t5, self.clip = t5.eval(), clip.eval()
         self.t5_tokenizer, self.clip_tokenizer = t5_tokenizer, clip_tokenizer
         self.length = length
-        self.clip_length: int = clip.config.max_position_embeddings  # type: ignore[assignment, union-attr]
+        config: Any = clip.config
+        self.clip_length: int = config.max_position_embeddings
 
     def check(self, prompt: str) -> None:
         """Raises PromptError when the sequence tower would have to cut the prompt.

@@ -157,7 +157,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _describe(source: PictureLike) -> str:
     if isinstance(source, str | Path):
         return f"picture '{source}'"
-    return f"the picture '{source.filename}'" if getattr(source, "filename", "") else "the picture"  # type: ignore[union-attr]
+    name = getattr(source, "filename", "")
+    return f"the picture '{name}'" if name else "the picture"
 
 
 def _normalise(image: Image.Image) -> Picture:
