@@ -90,10 +90,10 @@ def test_transformer_in_bfloat16_stays_within_the_references_own_difference() ->
     assert round((a - b).abs().max().item(), 4) <= 0.0078
 
 
-@pytest.mark.parametrize("mult", [(1, 2), (1, 2, 4, 4), (1, 1, 2)])
+@pytest.mark.parametrize(("mult", "groups"), [((1, 2), 32), ((1, 2, 4, 4), 8), ((1, 1, 2), 16)])
 @pytest.mark.parametrize("size", [(16, 24), (40, 32)])
-def test_autoencoder_in_float32(mult: tuple[int, ...], size: tuple[int, int]) -> None:
-    cfg = AutoencoderConfig(ch=32, ch_mult=mult, num_res_blocks=2, z_channels=16)
+def test_autoencoder_in_float32(mult: tuple[int, ...], groups: int, size: tuple[int, int]) -> None:
+    cfg = AutoencoderConfig(ch=32, ch_mult=mult, num_res_blocks=2, z_channels=16, norm_groups=groups)
     torch.manual_seed(2)
     ours, theirs = AutoEncoder(cfg), AutoencoderKL.from_config(autoencoder_json(cfg))
     state = ours.state_dict()

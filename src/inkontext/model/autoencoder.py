@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from inkontext.model.presets import AutoencoderConfig
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(32, channels, eps=1e-6)
+def group_norm(groups: int, channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
 class AttnBlock(nn.Module):
     """One-head self-attention over all cells of the feature map, with a residual."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, groups: int, channels: int) -> None:
         super().__init__()
-        self.norm = group_norm(channels)
+        self.norm = group_norm(groups, channels)
         self.q = nn.Conv2d(channels, channels, 1)
         self.k = nn.Conv2d(channels, channels, 1)
         self.v = nn.Conv2d(channels, channels, 1)
@@ -40,11 +40,11 @@ class AttnBlock(nn.Module):
 class ResnetBlock(nn.Module):
     """Norm, SiLU, 3x3 convolution, twice, with a residual (1x1 convolution where the width changes)."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, groups: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.norm1 = group_norm(in_channels)
+        self.norm1 = group_norm(groups, in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = group_norm(out_channels)
+        self.norm2 = group_norm(groups, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         widens = in_channels != out_channels
         self.nin_shortcut = nn.Conv2d(in_channels, out_channels, 1) if widens else None
@@ -80,9 +80,9 @@ class Upsample(nn.Module):
 class Level(nn.Module):
     """Residual blocks at one resolution."""
 
-    def __init__(self, width: int, out: int, count: int) -> None:
+    def __init__(self, groups: int, width: int, out: int, count: int) -> None:
         super().__init__()
-        self.block = nn.ModuleList(ResnetBlock(width if j == 0 else out, out) for j in range(count))
+        self.block = nn.ModuleList(ResnetBlock(groups, width if j == 0 else out, out) for j in range(count))
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
@@ -93,8 +93,8 @@ class Level(nn.Module):
 class DownLevel(Level):
     """Residual blocks, then half the resolution unless it is the last level."""
 
-    def __init__(self, width: int, out: int, count: int, last: bool) -> None:
-        super().__init__(width, out, count)
+    def __init__(self, groups: int, width: int, out: int, count: int, last: bool) -> None:
+        super().__init__(groups, width, out, count)
         self.downsample = None if last else Downsample(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,8 +105,8 @@ class DownLevel(Level):
 class UpLevel(Level):
     """Residual blocks, then twice the resolution unless it is the last level."""
 
-    def __init__(self, width: int, out: int, count: int, last: bool) -> None:
-        super().__init__(width, out, count)
+    def __init__(self, groups: int, width: int, out: int, count: int, last: bool) -> None:
+        super().__init__(groups, width, out, count)
         self.upsample = None if last else Upsample(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,11 +117,11 @@ class UpLevel(Level):
 class Middle(nn.Module):
     """Residual block, attention, residual block at the lowest resolution."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, groups: int, channels: int) -> None:
         super().__init__()
-        self.block_1 = ResnetBlock(channels, channels)
-        self.attn_1 = AttnBlock(channels)
-        self.block_2 = ResnetBlock(channels, channels)
+        self.block_1 = ResnetBlock(groups, channels, channels)
+        self.attn_1 = AttnBlock(groups, channels)
+        self.block_2 = ResnetBlock(groups, channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block_2(self.attn_1(self.block_1(x)))
@@ -137,10 +137,10 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList()
         width = cfg.ch
         for i, out in enumerate(widths):
-            self.down.append(DownLevel(width, out, cfg.num_res_blocks, last=i == len(widths) - 1))
+            self.down.append(DownLevel(cfg.norm_groups, width, out, cfg.num_res_blocks, last=i == len(widths) - 1))
             width = out
-        self.mid = Middle(width)
-        self.norm_out = group_norm(width)
+        self.mid = Middle(cfg.norm_groups, width)
+        self.norm_out = group_norm(cfg.norm_groups, width)
         self.conv_out = nn.Conv2d(width, 2 * cfg.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,13 +158,13 @@ class Decoder(nn.Module):
         widths = [cfg.ch * m for m in cfg.ch_mult]
         width = widths[-1]
         self.conv_in = nn.Conv2d(cfg.z_channels, width, 3, padding=1)
-        self.mid = Middle(width)
+        self.mid = Middle(cfg.norm_groups, width)
         levels: list[UpLevel] = []
         for i, out in reversed(list(enumerate(widths))):
-            levels.insert(0, UpLevel(width, out, cfg.num_res_blocks + 1, last=i == 0))
+            levels.insert(0, UpLevel(cfg.norm_groups, width, out, cfg.num_res_blocks + 1, last=i == 0))
             width = out
         self.up = nn.ModuleList(levels)
-        self.norm_out = group_norm(width)
+        self.norm_out = group_norm(cfg.norm_groups, width)
         self.conv_out = nn.Conv2d(width, cfg.out_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ class TransformerConfig:
 class AutoencoderConfig:
     """Shape of the KL autoencoder; 2 ** (len(ch_mult) - 1) pixels to a latent cell.
 
-    Latents are z = scale_factor * (mean - shift_factor).
+    Latents are z = scale_factor * (mean - shift_factor). `norm_groups` divides every width; with one channel a group
+    a norm erases the picture's mean colour, so narrow models take fewer groups than FLUX's 32.
     """
 
     in_channels: int = 3
@@ -61,6 +62,7 @@ class AutoencoderConfig:
     ch_mult: tuple[int, ...] = (1, 2, 4, 4)
     num_res_blocks: int = 2
     z_channels: int = 16
+    norm_groups: int = 32
     scale_factor: float = 0.3611
     shift_factor: float = 0.1159
 
@@ -140,7 +142,7 @@ _TINY_TRANSFORMER = TransformerConfig(
 _TINY = Preset(
     "tiny",
     transformer=_TINY_TRANSFORMER,
-    autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 2, 4, 4), num_res_blocks=1),
+    autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 2, 4, 4), num_res_blocks=1, norm_groups=8),
     t5=T5Config(vocab_size=4096, d_model=192, d_ff=384, d_kv=48, num_layers=4, num_heads=4),
     clip=CLIPConfig(
         vocab_size=4096, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
@@ -178,7 +180,7 @@ PRESETS: dict[str, Preset] = {
                 _TINY_TRANSFORMER, vec_in_dim=32, context_in_dim=48, hidden_size=64, num_heads=4,
                 depth=2, depth_single_blocks=2, axes_dim=(4, 6, 6), guidance_embed=True,
             ),
-            autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1),
+            autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 1, 1, 1), num_res_blocks=1, norm_groups=8),
             t5=T5Config(vocab_size=384, d_model=48, d_ff=64, d_kv=12, num_layers=2, num_heads=4),
             clip=CLIPConfig(
                 vocab_size=514, hidden_size=32, intermediate_size=64, num_hidden_layers=2,

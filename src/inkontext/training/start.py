@@ -51,7 +51,8 @@ def load_autoencoder(place: str) -> AutoEncoder:
         raise ModelNotFoundError(f"'{folder}' holds no autoencoder; name the run or the model that has one")
     component = find_component(TensorFiles(files), "autoencoder")
     config = read_json(folder / "config.json")
-    cfg = infer_autoencoder(component, float(config["scaling_factor"]), float(config["shift_factor"]))
+    scale, shift = float(config["scaling_factor"]), float(config["shift_factor"])
+    cfg = infer_autoencoder(component, scale, shift, int(config["norm_num_groups"]))
     module = load.load_autoencoder(component, cfg, load.place_all("cpu", torch.float32))
     return module.requires_grad_(True)
 

@@ -80,9 +80,9 @@ def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = N
 
 
 def infer_autoencoder(
-    component: Component, scale_factor: float = 0.3611, shift_factor: float = 0.1159
+    component: Component, scale_factor: float = 0.3611, shift_factor: float = 0.1159, norm_groups: int = 32
 ) -> AutoencoderConfig:
-    """The configuration behind an autoencoder's tensors; scale and shift are not in them."""
+    """The configuration behind an autoencoder's tensors; scale, shift and groups of the norms are not in them."""
     bfl = component.naming == "bfl"
     level = "encoder.down.{}.block.{}" if bfl else "encoder.down_blocks.{}.resnets.{}"
 
@@ -93,10 +93,10 @@ def infer_autoencoder(
     escaped = level.replace(".", r"\.")
     levels = _count(component, escaped.format(r"(\d+)", r"\d+"))
     widths = [shape(level.format(i, 0) + ".conv1.weight")[0] for i in range(levels)]
-    if ch % 32 or any(w % ch for w in widths):
+    if ch % norm_groups or any(w % ch for w in widths):
         raise WeightsError(
             f"'{component.files.paths[0]}' is no FLUX autoencoder: levels of {widths} channels after {ch}, "
-            "which should be a multiple of 32 and theirs of it"
+            f"which should be a multiple of {norm_groups} and theirs of it"
         )
     return AutoencoderConfig(
         in_channels=in_channels,
@@ -105,6 +105,7 @@ def infer_autoencoder(
         ch_mult=tuple(w // ch for w in widths),
         num_res_blocks=_count(component, escaped.format(0, r"(\d+)")),
         z_channels=shape("decoder.conv_in.weight")[1],
+        norm_groups=norm_groups,
         scale_factor=scale_factor,
         shift_factor=shift_factor,
     )
@@ -150,7 +151,7 @@ def autoencoder_json(cfg: AutoencoderConfig) -> dict[str, Any]:
         "layers_per_block": cfg.num_res_blocks,
         "latent_channels": cfg.z_channels,
         "mid_block_add_attention": True,
-        "norm_num_groups": 32,
+        "norm_num_groups": cfg.norm_groups,
         "sample_size": 1024,
         "scaling_factor": cfg.scale_factor,
         "shift_factor": cfg.shift_factor,

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -60,10 +61,11 @@ def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
     component = find_component(files, "autoencoder")
     if source.card:
         known = source.card.autoencoder
-        return component, infer_autoencoder(component, known.scale_factor, known.shift_factor)
+        return component, infer_autoencoder(component, known.scale_factor, known.shift_factor, known.norm_groups)
     config = source.configs.get("vae", {})
-    scale, shift = config.get("scaling_factor"), config.get("shift_factor")
-    return component, infer_autoencoder(component, *(() if scale is None else (scale, shift or 0.0)))
+    names = {"scaling_factor": "scale_factor", "shift_factor": "shift_factor", "norm_num_groups": "norm_groups"}
+    said: dict[str, Any] = {ours: config[theirs] or 0 for theirs, ours in names.items() if theirs in config}
+    return component, infer_autoencoder(component, **said)
 
 
 def sampling_of(source: Source, cfg: TransformerConfig) -> Sampling:
