@@ -21,6 +21,8 @@ from diffusers import (
 )
 from diffusers.pipelines.flux import pipeline_flux_kontext, pipeline_flux_kontext_inpaint
 from PIL import Image
+from tests.conftest import fill_module
+from tests.model import test_golden as golden_model
 
 from benchmarks.table import report
 from inkontext import Pipeline, geometry
@@ -82,6 +84,29 @@ def networks() -> list[Row]:
         row("transformer, worst of all presets, fp32, relative", "<= 1e-5", worst, worst <= 1e-5),
         row("autoencoder encode, fp32, relative", "<= 1e-5", encode, encode <= 1e-5),
         row("autoencoder decode, fp32, relative", "<= 1e-5", decode, decode <= 1e-5),
+    ]
+
+
+@torch.no_grad()
+def golden() -> list[Row]:
+    """The model filled with known numbers, beside what BFL's own modules gave for it, in float32 and in bfloat16."""
+    ours = FluxTransformer(golden_model.TINY)
+    fill_module(ours)
+    theirs = FluxTransformer2DModel.from_config(transformer_json(golden_model.TINY))
+    theirs.load_state_dict(translated(ours, transformer_map(ours.cfg)))
+    fixed, t = golden_model.inputs(), torch.tensor([0.7])
+    exact = ours(timesteps=t, **fixed)
+    first = torch.tensor([-0.398347, -0.777248, -0.667170, -0.126825, 0.509069, 0.838158])
+    gap = (exact[0, 0, :6] - first).abs().max().item()
+    img, txt, y = (fixed[name].bfloat16() for name in ("img", "txt", "y"))
+    ids, words, g = fixed["img_ids"], fixed["txt_ids"], fixed["guidance"]
+    half = ours.bfloat16()(img, ids, txt, words, t.bfloat16(), y, g.bfloat16()).float()
+    other = theirs.bfloat16()(img, txt, y, t.bfloat16(), ids, words, g, return_dict=False)[0].float()
+    own, apart = (round((half - x).abs().max().item(), 4) for x in (exact, other))
+    return [
+        row("golden transformer, first six numbers, absolute", "<= 1e-6, as printed", gap, gap <= 1e-6),
+        row("golden transformer, bf16 from its fp32 (BFL: 0.0123)", "<= 0.0123", own, own <= 0.0123),
+        row("golden transformer, bf16 from diffusers (BFL: 0.0078)", "<= 0.0078", apart, apart <= 0.0078),
     ]
 
 
@@ -197,7 +222,7 @@ def round_trips(folder: Path) -> list[Row]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        rows = networks() + schedules() + pipelines(make_untrained(folder / "debug", "debug"))
+        rows = networks() + golden() + schedules() + pipelines(make_untrained(folder / "debug", "debug"))
         rows += shapes() + round_trips(folder)
     report("Parity with diffusers 0.42.1 on random weights", rows)
 

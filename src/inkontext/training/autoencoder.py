@@ -101,7 +101,7 @@ class AutoencoderStage:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
         errors = []
         for chunk in self.held_out.split(16):
             x = to_float(chunk, self.device)
@@ -110,7 +110,7 @@ class AutoencoderStage:
 
     @torch.no_grad()
     def sample(self) -> dict[str, Image.Image]:
-        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
         x = to_float(self.held_out[:8], self.device)
         rows = torch.cat([torch.cat(list(t), dim=2) for t in (x, model.decode(model.encode(x)))], dim=1)
         pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
@@ -126,7 +126,7 @@ class AutoencoderStage:
         """Measure latent scale and shift on data, fold nothing in: they are saved beside the weights."""
         from inkontext.training.export import export_autoencoder
 
-        model: AutoEncoder = self.learners["autoencoder"].averaged("autoencoder")  # type: ignore[assignment]
+        model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
         scale, shift = self.latent_scale(model)
         model.cfg = replace(model.cfg, scale_factor=scale, shift_factor=shift)
         export_autoencoder(folder, model)

@@ -126,10 +126,10 @@ class FlowStage:
 
     def _averaged(self) -> tuple[FluxTransformer, TextTowers]:
         learner = self.learners["flow"]
-        transformer: FluxTransformer = learner.averaged("transformer").eval()  # type: ignore[assignment]
+        transformer = learner.averaged("transformer", FluxTransformer).eval()
         if not self.config.model.train_text:
             return transformer, self.towers
-        t5, clip = (learner.averaged(name).eval() for name in ("t5", "clip"))
+        t5, clip = (learner.averaged(name, torch.nn.Module).eval() for name in ("t5", "clip"))
         old = self.towers
         return transformer, TextTowers(t5, clip, old.t5_tokenizer, old.clip_tokenizer, old.length)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inkontext.errors import RunError
 from inkontext.training.config import OptimiserSection
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class NonFiniteLossError(RunError):
@@ -66,10 +69,11 @@ class Learner:
             self.average.update_parameters(self.modules)
         return {"grad_norm": norm.item(), "lr": self.base[0] * share}
 
-    def averaged(self, name: str) -> nn.Module:
-        """The average of a module's weights, or the module itself where none is kept."""
-        source = self.modules if self.average is None else self.average.module
-        return source[name]  # type: ignore[index]
+    def averaged(self, name: str, kind: type[M]) -> M:
+        """The average of a module's weights, or the module itself where none is kept; a `kind`."""
+        module = (self.modules if self.average is None else self.average.module).get_submodule(name)
+        assert isinstance(module, kind)
+        return module
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """All tensors and all numbers of the state, flat, for a checkpoint."""
