@@ -7,10 +7,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
 from inkontext.training.config import OptimiserSection
-from inkontext.training.optimiser import Learner, NonFiniteLossError, build_optimisers, rate, untied
+from inkontext.training.optimiser import Learner, Muon, NonFiniteLossError, build_optimisers, rate, untied
 
 
 def test_rates() -> None:
@@ -26,12 +27,37 @@ def test_rates() -> None:
 def test_muon_takes_the_block_matrices_and_vectors_never_decay() -> None:
     model = FluxTransformer(PRESETS["debug"].transformer)
     adamw, muon = build_optimisers(model.named_parameters(), OptimiserSection(kind="muon"))
+    assert isinstance(muon, Muon)
     names = {id(p): n for n, p in model.named_parameters()}
-    taken = [names[id(p)] for g in muon.param_groups for p in g["params"]]
+    taken = [names[id(p)] for p in muon.weights]
     assert all("_blocks." in n and n.endswith("weight") for n in taken)
     assert sum(len(g["params"]) for o in (adamw, muon) for g in o.param_groups) == len(names)
     for group in adamw.param_groups:
         assert (group["weight_decay"] == 0) == all(p.ndim < 2 for p in group["params"])
+
+
+def test_muon_moves_kernels_as_matrices() -> None:
+    torch.manual_seed(0)
+    layer, matrix = nn.Conv2d(4, 6, 3, bias=False), nn.Linear(36, 6, bias=False)
+    with torch.no_grad():
+        matrix.weight.copy_(layer.weight.flatten(1))
+    gradient = torch.randn(6, 36)
+    layer.weight.grad, matrix.weight.grad = gradient.view_as(layer.weight).clone(), gradient.clone()
+    before = layer.weight.detach().clone()
+    Muon([layer.weight], lr=0.1, weight_decay=0.0).step()
+    torch.optim.Muon([matrix.weight], lr=0.1, weight_decay=0.0).step()
+    assert torch.equal(layer.weight.flatten(1), matrix.weight)
+    assert not torch.equal(layer.weight, before)
+
+
+def test_muon_takes_inner_kernels_of_an_autoencoder() -> None:
+    model = AutoEncoder(PRESETS["debug"].autoencoder)
+    muon = build_optimisers(model.named_parameters(), OptimiserSection(kind="muon"))[1]
+    assert isinstance(muon, Muon)
+    names = {id(p): n for n, p in model.named_parameters()}
+    taken = {names[id(p)] for p in muon.weights}
+    assert "encoder.mid.block_1.conv1.weight" in taken
+    assert not any(".conv_in." in n or ".conv_out." in n for n in taken)
 
 
 def learner(seed: int = 0, kind: str = "adamw", **more: float) -> Learner:

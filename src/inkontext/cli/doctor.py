@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import statistics
-import time
 from typing import TYPE_CHECKING, Any
 
 from inkontext.cli import options as o
@@ -60,6 +58,7 @@ def _examine(name: str | None) -> dict[str, Any]:
 
     from inkontext import __version__
     from inkontext.runtime.device import choose_device
+    from inkontext.runtime.flops import matmul_rate
     from inkontext.runtime.plan import available_bytes
 
     device = choose_device(name)
@@ -75,7 +74,7 @@ def _examine(name: str | None) -> dict[str, Any]:
         "memory_gib": round(free / GIB, 1),
         "disk_gib": round(shutil.disk_usage(".").free / GIB, 1),
         "attention": _attention_kernels(cuda),
-        "matmul_gflops": {kind: _matmul_rate(device, getattr(torch, kind)) for kind in kinds},
+        "matmul_gflops": {kind: matmul_rate(device, getattr(torch, kind)) / 1e9 for kind in kinds},
         "models": [row for kind in kinds[:2] for row in _fits(device, kind, free)],
     }
 
@@ -93,20 +92,6 @@ def _attention_kernels(cuda: bool) -> list[str]:
         "math": backend.math_sdp_enabled(),
     }
     return [kernel for kernel, on in enabled.items() if on]
-
-
-def _matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Median GFLOP/s of a square product, large enough to be bound by arithmetic."""
-    import torch
-
-    n = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-    seconds = []
-    for _ in range(8):
-        started = time.perf_counter()
-        float((a @ b)[0, 0])  # reading a number waits for the device
-        seconds.append(time.perf_counter() - started)
-    return 2 * n**3 / statistics.median(seconds[2:]) / 1e9
 
 
 def _fits(device: torch.device, kind: str, free: int) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ def train(
     from inkontext.training.config import load_config
 
     settings = load_config(config, overrides or ())
+    from inkontext.runtime.allocator import keep_freed_memory
     from inkontext.training.build import build
     from inkontext.training.loop import train as run
 
+    keep_freed_memory()
     print(run(settings, build(settings)))

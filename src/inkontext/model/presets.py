@@ -142,7 +142,7 @@ _TINY_TRANSFORMER = TransformerConfig(
 _TINY = Preset(
     "tiny",
     transformer=_TINY_TRANSFORMER,
-    autoencoder=AutoencoderConfig(ch=32, ch_mult=(1, 2, 4, 4), num_res_blocks=1, norm_groups=8),
+    autoencoder=AutoencoderConfig(ch=16, ch_mult=(1, 2, 4, 8), num_res_blocks=1, norm_groups=8),
     t5=T5Config(vocab_size=4096, d_model=192, d_ff=384, d_kv=48, num_layers=4, num_heads=4),
     clip=CLIPConfig(
         vocab_size=4096, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,

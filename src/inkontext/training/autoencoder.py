@@ -19,6 +19,7 @@ from inkontext.data.examples import Group, to_float
 from inkontext.data.stream import Mixture, batches
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.discriminator import PatchDiscriminator
+from inkontext.runtime.flops import count_flops
 from inkontext.training.config import AutoencoderSection, RunConfig
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.perceptual import PyramidLoss, VGGLoss
@@ -48,6 +49,10 @@ class AutoencoderStage:
         )
         self.held_out = held_out
         self.dtype = getattr(torch, config.dtype)
+        side, z = config.data.size, autoencoder.cfg.z_channels
+        cell = side // 2 ** (len(autoencoder.cfg.ch_mult) - 1)
+        encoding = count_flops(autoencoder.encoder, (1, 3, side, side))
+        self.flops = 3 * (encoding + count_flops(autoencoder.decoder, (1, z, cell, cell)))  # backward is twice forward
 
     def batches(self, start: int) -> Iterator[list[Group]]:
         data = self.config.data
@@ -64,7 +69,7 @@ class AutoencoderStage:
         numbers = self._generator_step(step, x, y, mean.float(), logvar.float(), adversary)
         if adversary:
             numbers |= self._discriminator_step(step, x, y.detach())
-        return numbers | {"rows": len(x)}
+        return numbers | {"rows": len(x), "flops": len(x) * self.flops}
 
     def _generator_step(
         self, step: int, x: Tensor, y: Tensor, mean: Tensor, logvar: Tensor, adversary: bool
@@ -115,9 +120,6 @@ class AutoencoderStage:
         rows = torch.cat([torch.cat(list(t), dim=2) for t in (x, model.decode(model.encode(x)))], dim=1)
         pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return {"reconstruction": Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())}
-
-    def flops_per_token(self) -> float:
-        return 0.0
 
     def tensors_of(self, batch: list[Group]) -> dict[str, Tensor]:
         return {f"target.{i}": g.target for i, g in enumerate(batch)}

@@ -27,6 +27,7 @@ class ModelSection(Section):
 
     `preset` names the shapes. `start` is a run folder or a model folder whose weights training begins from;
     `autoencoder` likewise for the frozen autoencoder of the flow stages. `train_text` trains the towers too.
+    `aligned_heads` is the share of a new transformer's heads that begin by looking at the same place.
     """
 
     preset: str = "tiny"
@@ -34,6 +35,7 @@ class ModelSection(Section):
     autoencoder: str | None = None
     tokenizer: str | None = None
     train_text: bool = True
+    aligned_heads: float = Field(default=0.0, ge=0, le=1)
 
 
 class SourceSection(Section):

@@ -22,10 +22,11 @@ from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss, interpolate
 from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
 from inkontext.model.autoencoder import AutoEncoder
-from inkontext.model.initialise import initialise
+from inkontext.model.initialise import align_heads, initialise
 from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
+from inkontext.runtime.flops import transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
@@ -64,10 +65,13 @@ class FlowStage:
 
     def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
         rows = sum(len(group) for group in batch)
-        losses, times, tokens = [], [], 0
+        losses, times, tokens, flops = [], [], 0, 0
         for group in batch:
             target, context = self.encode(group)
-            tokens += len(group) * (sum(z.shape[2] * z.shape[3] // 4 for z in (target, *context)) + self.towers.length)
+            image_tokens = sum(z.shape[2] * z.shape[3] // 4 for z in (target, *context))
+            tokens += len(group) * (image_tokens + self.towers.length)
+            # Backward is twice forward. The towers' own and the frozen autoencoder's are left out.
+            flops += len(group) * 3 * transformer_flops(self.transformer.cfg, image_tokens, self.towers.length)
             t = self.draw_times(len(group), target.shape[2] * target.shape[3] // 4, generator)
             eps = torch.randn(target.shape, generator=generator)
             drop = torch.rand(len(group), generator=generator) < self.section.drop_text
@@ -79,7 +83,7 @@ class FlowStage:
             losses.append(loss.detach().cpu())
             times.append(t)
         loss, t = torch.cat(losses), torch.cat(times)
-        numbers = {"loss": loss.mean().item(), "rows": rows, "tokens": tokens}
+        numbers = {"loss": loss.mean().item(), "rows": rows, "tokens": tokens, "flops": flops}
         for i in range(BINS):
             inside = (t * BINS).long().clamp(max=BINS - 1) == i
             if inside.any():
@@ -176,10 +180,6 @@ class FlowStage:
         folder = Path(self.config.run_dir)
         return Pipeline(transformer, self.autoencoder, towers, self.card.sampling, folder, model)
 
-    def flops_per_token(self) -> float:
-        """6 a weight: two for the forward pass, four for the backward pass; attention is left out."""
-        return 6.0 * sum(p.numel() for p in self.transformer.parameters())
-
     def tensors_of(self, batch: list[Group]) -> dict[str, Tensor]:
         named = {f"{i}.target": g.target for i, g in enumerate(batch)}
         return named | {f"{i}.reference.{j}": r for i, g in enumerate(batch) for j, r in enumerate(g.references)}
@@ -210,7 +210,7 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowS
         raise ConfigError(f"stage '{config.stage}' needs model.autoencoder (or model.start); train that stage first")
     else:
         autoencoder = load_autoencoder(section.autoencoder)
-        transformer = initialise(FluxTransformer(preset.transformer))
+        transformer = align_heads(initialise(FluxTransformer(preset.transformer)), section.aligned_heads)
         towers = new_towers(preset, section.tokenizer)
         card = Card(preset.name, preset.transformer, autoencoder.cfg, preset.sampling)
     if 4 * autoencoder.cfg.z_channels != transformer.cfg.in_channels:

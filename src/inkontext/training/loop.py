@@ -21,6 +21,8 @@ from torch import Tensor
 
 from inkontext import __version__
 from inkontext.errors import RunError
+from inkontext.runtime.device import choose_device
+from inkontext.runtime.flops import matmul_rate
 from inkontext.training import checkpoint
 from inkontext.training.config import RunConfig, resolved
 from inkontext.training.log import Log
@@ -40,7 +42,7 @@ class Stage(Protocol):
         ...
 
     def update(self, step: int, batch: Any, generator: torch.Generator) -> dict[str, float]:
-        """One step of learning; returns its numbers, `loss` and `tokens` among them."""
+        """One step of learning; returns its numbers: `loss`, and for the speed `rows`, `tokens` and `flops`."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -49,10 +51,6 @@ class Stage(Protocol):
 
     def sample(self) -> dict[str, Image.Image]:
         """Pictures of fixed seeds, with the averaged weights."""
-        ...
-
-    def flops_per_token(self) -> float:
-        """Floating-point operations of forward and backward a token, for the utilisation figure; 0 if unknown."""
         ...
 
     def export(self, folder: Path) -> None:
@@ -108,9 +106,9 @@ def train(config: RunConfig, stage: Stage) -> Path:
 
 
 def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, stop: Stop) -> Path:
+    meter = _Meter(config)
     batches = stage.batches(start)
     began = time.monotonic()
-    meter = _Meter(stage.flops_per_token())
     last = checkpoint.path_of(folder, start)
     for step in range(start, config.steps):
         meter.waiting()
@@ -186,10 +184,16 @@ def _version() -> str:
 
 
 class _Meter:
-    """Averages of the numbers between two log lines, and the speed."""
+    """Averages of the numbers between two log lines, and the speed.
 
-    def __init__(self, flops_per_token: float) -> None:
-        self.flops_per_token = flops_per_token
+    `mfu` is the share of the machine's own rate, measured once on large products of the run's dtype, that went into
+    the forward and backward passes of what learns.
+    """
+
+    COUNTS = ("rows", "tokens", "flops")
+
+    def __init__(self, config: RunConfig) -> None:
+        self.rate = matmul_rate(choose_device(config.device), getattr(torch, config.dtype))
         self._clear()
 
     def _clear(self) -> None:
@@ -209,12 +213,11 @@ class _Meter:
 
     def read(self) -> dict[str, float]:
         seconds = time.perf_counter() - self.began
-        tokens, rows = sum(self.sums.pop("tokens", [0])), sum(self.sums.pop("rows", [0]))
-        values = {key: sum(v) / len(v) for key, v in self.sums.items()}
-        values |= {"rows_per_s": rows / seconds, "data_wait": self.wait / seconds, "memory_gib": peak_memory()}
-        if tokens:
-            values["tokens_per_s"] = tokens / seconds
-            values["tflops"] = tokens / seconds * self.flops_per_token / 1e12
+        values = {key: sum(v) / len(v) for key, v in self.sums.items() if key not in self.COUNTS}
+        values |= {f"{key}_per_s": sum(self.sums[key]) / seconds for key in self.COUNTS if key in self.sums}
+        values |= {"data_wait": self.wait / seconds, "memory_gib": peak_memory()}
+        if "flops_per_s" in values:
+            values["mfu"] = values["flops_per_s"] / self.rate
         self._clear()
         return values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -64,7 +64,7 @@ class Learner:
             group["lr"] = base * share
         for optimiser in self.optimisers:
             optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        self.modules.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.modules)
         return {"grad_norm": norm.item(), "lr": self.base[0] * share}
@@ -126,15 +126,37 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+class Muon(torch.optim.Muon):
+    """PyTorch's Muon, for matrices and for kernels of convolutions as the matrices `[out, in * height * width]`."""
+
+    def __init__(self, weights: Sequence[nn.Parameter], lr: float, weight_decay: float) -> None:
+        self.weights = weights
+        self.matrices = [nn.Parameter(w.data.view(len(w), -1)) for w in weights]  # the same memory
+        super().__init__(self.matrices, lr=lr, weight_decay=weight_decay)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for weight, matrix in zip(self.weights, self.matrices, strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.reshape(matrix.shape)
+        super().step(closure)
+
+
+def _orthogonalised(name: str, parameter: nn.Parameter) -> bool:
+    """Whether Muon takes this weight: block matrices of transformers, inner kernels of the autoencoder."""
+    if parameter.ndim == 4:
+        return not name.endswith(("conv_in.weight", "conv_out.weight"))
+    return parameter.ndim == 2 and "_blocks." in name
+
+
 def build_optimisers(
     parameters: Iterable[tuple[str, nn.Parameter]], section: OptimiserSection
 ) -> list[torch.optim.Optimizer]:
-    """AdamW over all, or Muon over the block matrices and AdamW over the rest.
+    """AdamW over all, or Muon over the inner matrices and AdamW over the rest.
 
     Vectors (biases, gains) never decay.
     """
     named = [(n, p) for n, p in parameters if p.requires_grad]
-    muon = [p for n, p in named if section.kind == "muon" and p.ndim == 2 and "_blocks." in n]
+    muon = [p for n, p in named if section.kind == "muon" and _orthogonalised(n, p)]
     chosen = {id(p) for p in muon}
     rest = [p for _, p in named if id(p) not in chosen]
     groups = [
@@ -145,5 +167,5 @@ def build_optimisers(
         torch.optim.AdamW([g for g in groups if g["params"]], lr=section.lr, betas=section.betas, eps=1e-8)
     ]
     if muon:
-        optimisers.append(torch.optim.Muon(muon, lr=section.muon_lr, weight_decay=section.weight_decay))
+        optimisers.append(Muon(muon, section.muon_lr, section.weight_decay))
     return optimisers

@@ -1,0 +1,178 @@
+"""Claims of the paper at small scale: runs that differ in one thing, of equal budget, measured on the held-out world.
+
+    python -m benchmarks.reproduction [--only NAME,NAME] [--steps 600] [--limit 150] [--out runs/reproduction]
+
+Every run sees the same examples in the same order (but for the one without text-to-image rows). Runs resume; finished
+ones are only measured again. The table of docs/reproduction.md is printed from what lies in `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from inkontext.data.world.bench import CATEGORIES
+from inkontext.evaluation.world import evaluate
+from inkontext.evaluation.world_plan import Plan
+from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.initialise import align_heads, initialise, initialise_autoencoder
+from inkontext.model.presets import PRESETS, Preset
+from inkontext.model.transformer import FluxTransformer
+from inkontext.runtime.allocator import keep_freed_memory
+from inkontext.training.autoencoder import AutoencoderStage
+from inkontext.training.build import TASK_SHARES, held_out, held_out_mixture, mixture
+from inkontext.training.config import RunConfig, load_config
+from inkontext.training.flow import FlowStage
+from inkontext.training.loop import train
+from inkontext.training.new_towers import new_towers
+from inkontext.training.start import load_autoencoder
+from inkontext.weights.card import Card
+
+CONFIGS = Path(__file__).parents[1] / "configs/tiny"
+SEED = 7
+
+
+class ChannelConcat(FluxTransformer):
+    """The rival of sequence concatenation: the context's channels beside the target's, one token a place.
+
+    It takes and gives the same tokens as its parent, so training and sampling do not know the difference.
+    """
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__(replace(cfg, in_channels=2 * cfg.in_channels))
+        self.cfg = cfg
+
+    def forward(self, img: Tensor, img_ids: Tensor, *rest: Any, **more: Any) -> Tensor:
+        own = int((img_ids[:, 0] == 0).sum())
+        target, context = img[:, :own], img[:, own:]
+        if context.shape[1] not in (0, own):
+            raise ValueError("channel concatenation takes one context of the target's size")
+        beside = context if context.shape[1] else torch.zeros_like(target)
+        v = super().forward(torch.cat([target, beside], dim=-1), img_ids[:own], *rest, **more)
+        return torch.cat([v, torch.zeros_like(context)], dim=1)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One run: what differs from the first."""
+
+    network: Callable[[Any], FluxTransformer] = FluxTransformer
+    autoencoder: str = "ae-16"
+    channels: int = 16
+    joint: bool = True
+    aligned: float = 0.5
+    flow: tuple[str, ...] = ()
+
+
+CLAIMS = {
+    "sequence, joint, 16 channels, mode at t = 0.5": Claim(),
+    "channel concatenation": Claim(network=ChannelConcat),
+    "edit only": Claim(joint=False),
+    "shifted, mu = 0.46 (FLUX's line at 16 tokens)": Claim(flow=("flow.mu=0.46",)),
+    "shifted, mu = 1.15 (FLUX's value at a megapixel)": Claim(flow=("flow.mu=1.15",)),
+    "4 latent channels": Claim(autoencoder="ae-4", channels=4),
+    "heads not aligned at the start": Claim(aligned=0.0),
+}
+SHORT = dict(zip(CLAIMS, ("base", "channel", "edit-only", "mu-046", "mu-115", "ae-4", "free-heads"), strict=True))
+
+
+def small(channels: int) -> Preset:
+    """The tiny model at 128 channels and six blocks."""
+    tiny = PRESETS["tiny"]
+    shape = replace(
+        tiny.transformer, in_channels=4 * channels, out_channels=4 * channels, hidden_size=128, num_heads=4, depth=2,
+        depth_single_blocks=4, axes_dim=(8, 12, 12),
+    )  # fmt: skip
+    return replace(tiny, transformer=shape, autoencoder=replace(tiny.autoencoder, z_channels=channels))
+
+
+def autoencoder(out: Path, name: str, channels: int, steps: int) -> AutoEncoder:
+    """The run's autoencoder; trained first where it is not there."""
+    folder = out / name
+    if not (folder / "model").is_dir():
+        config = load_config(CONFIGS / "autoencoder.toml", [f"run_dir={folder}", f"steps={steps}", f"seed={SEED}"])
+        torch.manual_seed(SEED)
+        new = initialise_autoencoder(AutoEncoder(small(channels).autoencoder))
+        train(config, AutoencoderStage(config, new, mixture(config), held_out(config), torch.device("cpu")))
+    return load_autoencoder(str(folder))
+
+
+def stage_of(claim: Claim, config: RunConfig, coder: AutoEncoder) -> FlowStage:
+    preset = small(claim.channels)
+    torch.manual_seed(SEED)
+    network = align_heads(initialise(claim.network(preset.transformer)), claim.aligned)
+    towers = new_towers(preset, str(CONFIGS / "tokenizer.json"))
+    sampling = replace(preset.sampling, resolution=config.data.size)
+    card = Card(preset.name, preset.transformer, coder.cfg, sampling)
+    parts = mixture(config), held_out_mixture(config)
+    return FlowStage(config, card, network, coder, towers, *parts, torch.device("cpu"))
+
+
+def run(name: str, claim: Claim, arguments: argparse.Namespace) -> None:
+    """Train where needed, then measure; the figures go to OUT/NAME/figures.json."""
+    out: Path = arguments.out
+    coder = autoencoder(out, claim.autoencoder, claim.channels, arguments.autoencoder_steps)
+    shares = {t: w for t, w in TASK_SHARES["kontext"].items() if t != "multi" and (claim.joint or t != "t2i")}
+    config = load_config(
+        CONFIGS / "kontext.toml",
+        [
+            f"run_dir={out / SHORT[name]}", f"steps={arguments.steps}", f"seed={SEED}", "model.start=none",
+            "checkpoint_every=200", "validate_every=200", "sample_every=100000", *claim.flow,
+        ],
+    )  # fmt: skip
+    world = config.data.sources[0].model_copy(update={"tasks": shares})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"sources": (world,)})})
+    stage = stage_of(claim, config, coder)
+    train(config, stage)
+    tasks = (*CATEGORIES, "t2i")
+    pipeline = stage.pipeline()
+    result = evaluate(Plan(config.data.size, SEED, arguments.limit, tasks), ModelSystem(pipeline, steps=16))
+    validation = [json.loads(line) for line in (out / SHORT[name] / "metrics.jsonl").read_text().splitlines()]
+    body = result.body
+    figures = {
+        "run": name,
+        "success %": 100 * body["success"],
+        "changed": body["changed"],
+        "untouched dB": body["untouched_psnr"],
+        "t2i attributes %": 100 * body["t2i"]["attribute_accuracy"],
+        "validation loss": [line["validation/loss"] for line in validation if "validation/loss" in line][-1],
+    }
+    (out / SHORT[name] / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def table(out: Path) -> Table:
+    """All runs that were measured."""
+    done = [json.loads(f.read_text()) for short in SHORT.values() if (f := out / short / "figures.json").exists()]
+    made = Table(*done[0])
+    for row in done:
+        made.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(SHORT.values()))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--autoencoder-steps", type=int, default=1500)
+    parser.add_argument("--limit", type=int, default=150)
+    parser.add_argument("--out", type=Path, default=Path("runs/reproduction"))
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    for name, claim in CLAIMS.items():
+        if SHORT[name] in arguments.only.split(","):
+            run(name, claim, arguments)
+    Console(width=140).print(table(arguments.out))
+
+
+if __name__ == "__main__":
+    main()
