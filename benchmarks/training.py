@@ -9,6 +9,8 @@ autocast. The frozen parts (autoencoder, towers) are left out on both sides.
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,12 +24,14 @@ from inkontext.flow.path import flow_matching_loss, interpolate
 from inkontext.model.initialise import initialise
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
+from inkontext.runtime.allocator import keep_freed_memory
 from inkontext.sequence import image_ids, text_ids
 from inkontext.training.config import OptimiserSection
 from inkontext.training.optimiser import Learner
 from inkontext.weights.architecture import transformer_json
 
-ROWS, GRID, TEXT = 32, (4, 4), 64
+CFG = replace(PRESETS["tiny"].transformer, guidance_embed=False)
+ROWS, GRID, TEXT = 32, (4, 4), PRESETS["tiny"].sampling.text_length
 
 
 def batch(width: int, vec: int) -> dict[str, Tensor]:
@@ -81,24 +85,53 @@ def ours(model: FluxTransformer, data: dict[str, Tensor], compiled: bool) -> Cal
     return step
 
 
-def main() -> None:
-    cfg = replace(PRESETS["tiny"].transformer, guidance_embed=False)
-    data = batch(cfg.context_in_dim, cfg.vec_in_dim)
+LOOPS: dict[str, Callable[[], Callable[[], None]]] = {
+    "diffusers, plain loop": lambda: plain(transformer_json(CFG), batch(CFG.context_in_dim, CFG.vec_in_dim)),
+    "ours": lambda: ours(new(), batch(CFG.context_in_dim, CFG.vec_in_dim), compiled=False),
+    "ours, compile = true": lambda: ours(new(), batch(CFG.context_in_dim, CFG.vec_in_dim), compiled=True),
+}
+
+
+def new() -> FluxTransformer:
+    keep_freed_memory()  # as `inkontext train` does
     torch.manual_seed(0)
-    loops = {
-        "diffusers, plain loop": plain(transformer_json(cfg), data),
-        "ours": ours(initialise(FluxTransformer(cfg)), data, compiled=False),
-        "ours, compile = true": ours(initialise(FluxTransformer(cfg)), data, compiled=True),
-    }
-    for step in loops.values():
+    return initialise(FluxTransformer(CFG))
+
+
+def child(name: str) -> None:
+    """One loop in a process of its own: a step for every line that comes in, its seconds out."""
+    step = LOOPS[name]()
+    for _ in sys.stdin:
+        started = time.perf_counter()
         step()
-        step()
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(7):  # in turn, so that a change of the machine's speed falls on all
-        for name, step in loops.items():
-            started = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - started)
+        print(time.perf_counter() - started, flush=True)
+
+
+class Child:
+    """A loop in another process."""
+
+    def __init__(self, name: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.training", "--child", name]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def step(self) -> float:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+def main() -> None:
+    children = {name: Child(name) for name in LOOPS}
+    for one in children.values():
+        for _ in range(3):
+            one.step()
+    seconds: dict[str, list[float]] = {name: [] for name in LOOPS}
+    for _ in range(9):  # in turn, so that a change of the machine's speed falls on all
+        for name, one in children.items():
+            seconds[name].append(one.step())
+    for one in children.values():
+        one.process.kill()
     base = seconds["diffusers, plain loop"]
     rows = [
         {
@@ -116,4 +149,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "--child" in sys.argv:
+        child(sys.argv[-1])
+    else:
+        main()

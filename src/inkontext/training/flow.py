@@ -26,6 +26,7 @@ from inkontext.model.initialise import align_heads, initialise
 from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
+from inkontext.runtime.attention import attention_for_training
 from inkontext.runtime.flops import transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
@@ -48,7 +49,7 @@ class FlowStage:
         self.section = config.flow or FlowSection()
         self.dtype = getattr(torch, config.dtype)
         self.transformer, self.towers = transformer.to(device).train(), towers
-        self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
+        self.autoencoder = autoencoder.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         towers.t5.to(device).requires_grad_(config.model.train_text)
         towers.clip.to(device).requires_grad_(config.model.train_text)
         modules: dict[str, torch.nn.Module] = {"transformer": self.transformer}
@@ -76,7 +77,8 @@ class FlowStage:
             eps = torch.randn(target.shape, generator=generator)
             drop = torch.rand(len(group), generator=generator) < self.section.drop_text
             prompts = ["" if gone else text for gone, text in zip(drop.tolist(), group.instructions, strict=True)]
-            loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
+            with attention_for_training(self.device, image_tokens + self.towers.length):
+                loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
             if not torch.isfinite(loss).all():
                 raise NonFiniteLossError("the flow loss is not finite")
             (loss.sum() / rows).backward()
