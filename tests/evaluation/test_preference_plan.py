@@ -49,7 +49,8 @@ def test_everything_is_balanced(systems: int, keys: int, share: float, per_pair:
     for name in names:
         assert near([sum(m.left == name for m in real), sum(m.right == name for m in real)])
     blocks = {m.block for m in meetings}
-    assert blocks == set(range(max(1, len(checks)))) and [m.block for m in meetings] == sorted(m.block for m in meetings)
+    assert sorted(blocks) == list(range(max(1, len(checks))))
+    assert [m.block for m in meetings] == sorted(m.block for m in meetings)
     for block in blocks if real else ():
         inside = Counter(frozenset((m.left, m.right)) for m in real if m.block == block)
         assert near([inside[pair] for pair in by_pair])
@@ -232,7 +233,8 @@ def test_systems_and_dimensions_that_are_none(sources: Path, tmp_path: Path) -> 
     ("text", "words"),
     [
         ("[1]", "line 1 .* is no request"), ('{"prompt": "a", "file_name": "no.png"}', "there is no picture"),
-        ('{"prompt": "a", "key": "x"}\n{"prompt": "b", "key": "x"}', "line 2 .* repeats the key 'x'"), ("\n", "no request"),
+        ('{"prompt": "a", "key": "x"}\n{"prompt": "b", "key": "x"}', "line 2 .* repeats the key 'x'"),
+        ("\n", "no request"),
     ],
 )  # fmt: skip
 def test_requests_that_are_none(text: str, words: str, tmp_path: Path) -> None:

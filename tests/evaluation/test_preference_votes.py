@@ -81,7 +81,9 @@ def test_an_earlier_vote_stands(tmp_path: Path, votes: Path) -> None:
 
 
 def test_what_spreadsheets_write(tmp_path: Path, votes: Path) -> None:
-    votes.write_bytes(b"\xef\xbb\xbfchoice;rater;study;trial;dimension;note\r\nleft;J\xc3\xbcrgen;s1;t1;instruction;hm\r\n")
+    votes.write_bytes(
+        b"\xef\xbb\xbfchoice;rater;study;trial;dimension;note\r\nleft;J\xc3\xbcrgen;s1;t1;instruction;hm\r\n"
+    )
     (done,) = import_votes(tmp_path, STUDY, [votes])
     assert done.taken == 1 and read_votes(tmp_path, STUDY) == [Vote("Jürgen", "t1", "instruction", "left")]
 

@@ -29,7 +29,7 @@ def plan(
     dimensions: Annotated[
         str | None, typer.Option(help="Some of instruction, consistency, aesthetics, realism, typography; with commas.")
     ] = None,
-    per_pair: Annotated[int | None, typer.Option(help="Trials of each pair of systems; 30, or as many as keys.")] = None,
+    per_pair: Annotated[int | None, typer.Option(help="Trials of each pair of systems; 30, or all keys.")] = None,
     checks: Annotated[float, typer.Option(help="Attention checks beside the trials, as a share of these.")] = 0.1,
     raters: Annotated[str | None, typer.Option(help="Only these may vote; names with commas.")] = None,
     seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Another seed draws other trials.")] = 0,
@@ -96,9 +96,8 @@ def import_(
         for line, reason in outcome.refused:
             text = f"{outcome.name}, line {line}: {reason}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
-        print(
-            f"{outcome.name}: {outcome.taken} votes taken, {outcome.known} known already, {len(outcome.refused)} refused"
-        )
+        counts = f"{outcome.taken} votes taken, {outcome.known} known already, {len(outcome.refused)} refused"
+        print(f"{outcome.name}: {counts}")
 
 
 @app.command()
@@ -124,9 +123,7 @@ def rate(
     votes = read_votes(study, there)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("rating", total=None)
-        body = results(
-            there, votes, resamples, seed, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+        body = results(there, votes, resamples, seed, lambda done, total: bar.update(task, completed=done, total=total))
     report = preference_report(body)
     report.show(Console())
     if json is not None:

@@ -35,7 +35,7 @@ class Prompt:
     @property
     def asks_for_words(self) -> bool:
         """Whether text belongs into the picture: the category says so, or something is quoted."""
-        return "text" in self.category.lower() or any(q in (self.instruction or "") for q in "\"“”«»„")
+        return "text" in self.category.lower() or any(q in (self.instruction or "") for q in '"“”«»„')
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Study:
 
 
 def choose_dimensions(names: str | None) -> dict[str, Dimension]:
-    """The named ones of `DIMENSIONS`, with commas; all where None. Raises OptionError for an unknown or repeated one."""
+    """The named ones of `DIMENSIONS`, with commas; all where None. Raises OptionError for unknown names."""
     if names is None:
         return DIMENSIONS
     wanted = [name.strip() for name in names.split(",") if name.strip()]

@@ -137,9 +137,7 @@ def spoil(image: Image.Image, seed: int) -> Image.Image:
     coarse = np.array(image.resize((width, height), Image.Resampling.BOX))
     noise = np.random.default_rng(seed).integers(0, 256, coarse.shape, dtype=np.uint8)
     board = (np.add.outer(np.arange(height), np.arange(width)) % 2)[..., None]
-    return Image.fromarray(np.where(board, noise, coarse).astype(np.uint8)).resize(
-        image.size, Image.Resampling.NEAREST
-    )
+    return Image.fromarray(np.where(board, noise, coarse).astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
 
 
 def _png(image: Image.Image) -> bytes:

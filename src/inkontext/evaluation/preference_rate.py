@@ -176,7 +176,7 @@ def _alpha(units: dict[tuple[str, str], dict[str, str]]) -> float:
         raise OptionError("agreement needs evalica; pip install 'inkontext[eval]'") from error
     raters = sorted({rater for answers in units.values() for rater in answers})
     code = {choice: float(n) for n, choice in enumerate(CHOICES)}
-    columns = [[code.get(answers.get(rater, ""), None) for rater in raters] for answers in units.values()]
+    columns = [[code.get(answers.get(rater, "")) for rater in raters] for answers in units.values()]
     table = pd.DataFrame({n: pd.Series(column, dtype=float) for n, column in enumerate(columns)})
     return float(evalica.alpha(table, distance="nominal").alpha)
 

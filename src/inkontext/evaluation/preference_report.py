@@ -100,9 +100,7 @@ def _agreement(body: dict[str, Any]) -> Table:
 
 
 def _raters(raters: list[dict[str, Any]]) -> Table:
-    rows = [
-        (r["rater"], r["votes"], r["checks"], r["right"], "dropped" if r["dropped"] else "counted") for r in raters
-    ]
+    rows = [(r["rater"], r["votes"], r["checks"], r["right"], "dropped" if r["dropped"] else "counted") for r in raters]
     dropped = [r["rater"] for r in raters if r["dropped"]]
     unseen = [r["rater"] for r in raters if not r["checks"]]
     notes = [f"Failed the attention checks, not counted: {', '.join(dropped)}."] if dropped else []
