@@ -147,6 +147,5 @@ def read_study(folder: Path) -> Study:
 
 
 def _trial(row: dict[str, Any]) -> Trial:
-    left, right = row["pictures"]
-    lists = {name: tuple(row[name]) for name in ("dimensions", "references")}
-    return Trial(**(row | lists | {"pictures": (left, right)}))
+    values: dict[str, Any] = row | {name: tuple(row[name]) for name in ("dimensions", "references", "pictures")}
+    return Trial(**values)

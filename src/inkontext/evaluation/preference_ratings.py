@@ -5,7 +5,7 @@ Both models are evalica's. What is added here: which numbers exist at all, and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,7 +155,7 @@ def bradley_terry(wins: np.ndarray, among: Sequence[int]) -> np.ndarray:
     return points - points.mean() + MEAN
 
 
-def elo(ballots: Sequence[Ballot], order: Sequence[int], among: Sequence[int]) -> np.ndarray:
+def elo(ballots: Sequence[Ballot], order: Iterable[int], among: Sequence[int]) -> np.ndarray:
     """Elo of the systems `among` after the votes in this order."""
     chosen = [ballots[i] for i in order]
     winners = _evalica().WINNERS
