@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli import options as o
 
 if TYPE_CHECKING:
@@ -128,3 +129,7 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
             raise Cancelled(f"interrupted; {kept}") from None
     print_table(result, Console())
     return result
+
+
+app.add_typer(eval_preference.app, name="preference")
+app.command("latency")(eval_latency.latency)
