@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.eval_kontextbench import kontextbench
 
 if TYPE_CHECKING:
     from inkontext.evaluation.world import Evaluation
@@ -128,3 +129,6 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
             raise Cancelled(f"interrupted; {kept}") from None
     print_table(result, Console())
     return result
+
+
+app.command("kontextbench")(kontextbench)
