@@ -23,7 +23,7 @@ _QUOTED: Final = re.compile(
 _WRITES: Final = r"add|write|put|place|insert|include|letter|print|append|say|says|read|reads"
 _REMOVES: Final = (
     r"instead of|in place of|rather than|remove|delete|erase|drop|get rid of|wipe off|wipe out|scrub out|take away"
-    r"|take off|take out|without|no|(?:not|n't)(?: want to)? (?:say|read)"
+    r"|take off|take out|without|typo in|no|(?:not|n't)(?: want to)? (?:say|read)"
 )
 _REPLACES: Final = r"replace|swap|exchange"
 _VERB: Final = re.compile(rf"\b(?:(?P<gone>{_REMOVES})|(?P<new>{_WRITES}))\b", re.IGNORECASE)
@@ -32,6 +32,9 @@ _BECOMES: Final = re.compile(  # '… with the word', 'it should say', at the en
     rf"(?:^|\W)(?:{_LINK})\s+(?:(?:the|a|an|new|word|words|text|name|phrase|title|say|says|saying|read|reads|be|it)\W*)*$"
     rf"|(?:→|->)\s*$",
     re.IGNORECASE,
+)
+_DESCRIBES: Final = re.compile(
+    r"\b(?:saying|reading|(?:that|which|it|currently|now) (?:says|reads))\W*$", re.IGNORECASE
 )
 _PLAIN: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})  # fmt: skip
 
@@ -46,26 +49,33 @@ def wanted_words(instruction: str) -> list[str]:
     ends = [0, *(m.end() for m in found)]
     starts = [*(m.start() for m in found), len(instruction)]
     between = [instruction[a:b] for a, b in zip(ends, starts, strict=True)]  # before each quotation, and after the last
-    out: list[str] = []
+    wanted: list[str] = []
+    gone: set[str] = set()
     for number, (quotation, (before, after)) in enumerate(zip(found, pairwise(between), strict=True)):
-        last = number == len(found) - 1
-        if not _is_to_go(before, None if last else after):
-            out.append(next(group for group in quotation.groups() if group).strip())
-    return list(dict.fromkeys(word for word in out if _letters(word)))
+        word = next(group for group in quotation.groups() if group).strip()
+        if _is_to_go(before, None if number == len(found) - 1 else after):
+            gone.add(word)
+        elif _letters(word):
+            wanted.append(word)
+    return [word for word in dict.fromkeys(wanted) if word not in gone]
 
 
 def _is_to_go(before: str, after: str | None) -> bool:
     """Whether a quotation names what should no longer be there; `after` leads to a next one, None where none is."""
     sentence = re.split(r"[.;!?]\s", before)[-1]
     verbs = list(_VERB.finditer(sentence))
-    if verbs and verbs[-1]["gone"]:
+    if (verbs and verbs[-1]["gone"]) or re.search(r"\bnot\W*$", sentence, re.IGNORECASE):
         return True
     verb = re.search(rf"\b(?:{_REPLACES})\b(?P<rest>.*)$", sentence, re.IGNORECASE)
     if verb and not re.search(r"\b(?:with|by|for|to)\b", verb["rest"], re.IGNORECASE):
         return True
-    describes = re.search(r"\b(?:that|which|it|currently|now) (?:says|reads)\W*$", sentence, re.IGNORECASE)
-    writes = bool(verbs) and verbs[-1]["new"] is not None and not describes
-    return after is not None and not writes and bool(_BECOMES.search(after))
+    if after is None:
+        return False
+    describes = _DESCRIBES.search(sentence) is not None
+    if describes and re.fullmatch(r"\W*(?:say|read)\W*", after, re.IGNORECASE):
+        return True
+    writes = bool(verbs) and not describes
+    return not writes and _BECOMES.search(after) is not None
 
 
 def similarity(word: str, read: Sequence[str]) -> float:
