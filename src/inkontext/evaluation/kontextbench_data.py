@@ -199,25 +199,25 @@ class _Reader:
         """The row with its fields checked; None where it cannot be used."""
         if not isinstance(row, dict):
             return self.blame("bad row", place, "no object")
-        texts = {name: row.get(name) for name in ("file_name", "instruction", "category")}
         key = row.get("key")
         key = str(key) if isinstance(key, int | str) and not isinstance(key, bool) else ""
+        texts = {name: row.get(name) for name in ("file_name", "instruction", "category")}
         for name, text in texts.items():
             if not isinstance(text, str) or not text.strip():
                 return self.blame("bad row", key or place, f"no {name}")
+        file_name, instruction, label = map(str, texts.values())
         if not _names_a_file(key):
             return self.blame("bad row", place, f"key {key!r:.40} cannot name a file" if key else "no key")
-        category = _NAMES.get(texts["category"].strip())
+        category = _NAMES.get(label.strip())
         if category is None:
-            return self.blame("unknown category", key, texts["category"].strip())
-        file = self.root / texts["file_name"]
-        if ".." in Path(texts["file_name"]).parts or Path(texts["file_name"]).is_absolute():
+            return self.blame("unknown category", key, label.strip())
+        if ".." in Path(file_name).parts or Path(file_name).is_absolute():
             return self.blame("bad row", key, "file_name leaves the folder")
         indices = (row.get(name) for name in ("image_idx", "prompt_idx"))
         image, prompt = (i if isinstance(i, int) and not isinstance(i, bool) else None for i in indices)
         if image is None:
             self.blame("no image_idx", key)
-        return Item(key, category, texts["instruction"], texts["file_name"], file, image, prompt)
+        return Item(key, category, instruction, file_name, self.root / file_name, image, prompt)
 
 
 def _names_a_file(key: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -54,7 +55,7 @@ class Identity:
     """Cosine between the faces of reference and output, in [−1, 1]."""
 
     name, unit, higher_is_better, is_share = "identity", "cosine", True, False
-    categories = ("character",)
+    categories: tuple[str, ...] = ("character",)
 
     def __init__(self, embedder: Embedder | None) -> None:
         self.embedder = embedder
@@ -111,10 +112,9 @@ class AuraFace:
     def _open(self) -> tuple[Any, Any]:
         if self._networks is None:
             import onnxruntime
-            from insightface.model_zoo import get_model
 
             providers = ["CPUExecutionProvider"]
-            detector = get_model(str(self._detector), providers=providers)
+            detector = import_module("insightface.model_zoo").get_model(str(self._detector), providers=providers)
             detector.prepare(ctx_id=-1, input_size=_DETECTION, det_thresh=0.5)
             self._networks = detector, onnxruntime.InferenceSession(str(self._recogniser), providers=providers)
         return self._networks

@@ -77,7 +77,7 @@ class Last(Generic[T]):
 class _Alignment:
     """Where the output lies over the reference (`evaluation/alignment.py`); an output of another size is resized."""
 
-    categories = ("local", "text")
+    categories: tuple[str, ...] = ("local", "text")
     is_share = False
 
     def __init__(self, measured: Last[dict[str, float | None]]) -> None:

@@ -31,7 +31,8 @@ def report_of(body: dict[str, Any], seconds: Mapping[str, float], notes: Sequenc
 def write_report(body: dict[str, Any], items: Sequence[Item], folder: Path) -> Path:
     """Write `report.html` with plots, and `references/` for its pictures; the same bytes for the same results."""
     report = report_of(body, {})
-    report.sections += [*_bars(body), *_pictures(body, items, folder)]
+    report.sections[2:2] = _bars(body)  # before the problems, so that plots keep their numbers when those are gone
+    report.sections += _pictures(body, items, folder)
     return report.write(folder)
 
 

@@ -131,14 +131,15 @@ class Reader:
             from rapidocr_onnxruntime import RapidOCR
 
             self._engine = RapidOCR()
-        found, _ = self._engine(np.ascontiguousarray(np.asarray(picture)[..., ::-1]))  # blue first
+        pixels = np.ascontiguousarray(np.asarray(picture)[..., ::-1])  # blue first
+        found, _ = self._engine(pixels, use_cls=False)  # its guess of what stands upside down turned upright words
         return [line[1] for line in found or ()]
 
 
 class _Text:
     """What both scores of the text share."""
 
-    categories = ("text",)
+    categories: tuple[str, ...] = ("text",)
     higher_is_better = True
 
     def __init__(self, reader: Reader) -> None:

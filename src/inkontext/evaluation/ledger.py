@@ -61,13 +61,13 @@ class Ledger:
 
     def add(self, row: Row, picture: Image.Image | None, seconds: float) -> None:
         """Keep a result: first the picture, then the line that says it is there."""
-        self.rows[row["key"]], self.seconds[row["key"]] = row, seconds
+        self.rows[row["key"]], self.seconds[row["key"]] = row, round(seconds, 4)
         if self.folder is None:
             return
         if picture is not None:
             save_picture(picture, self.folder / "outputs" / f"{row['key']}.png")
         try:
-            _append(self.folder / "timings.jsonl", {"key": row["key"], "seconds": round(seconds, 4)})
+            _append(self.folder / "timings.jsonl", {"key": row["key"], "seconds": self.seconds[row["key"]]})
             _append(self.folder / "results.jsonl", row, sync=True)
         except OSError as error:
             raise StorageError(f"cannot write in '{self.folder}' ({error.strerror}); free some space") from error
