@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -74,7 +75,9 @@ def test_more_pixels_and_references_need_more() -> None:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     folder = make_untrained(tmp_path_factory.mktemp("plan") / "tiny", "tiny")
     command = [sys.executable, peaks.__file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
+    # Every tensor mapped and given back by itself: what the allocator would keep for later is not needed memory.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
     return json.loads(done.stdout)
 
 
@@ -83,9 +86,9 @@ CASES = ["transformer float32", "transformer bfloat16", "decoder", "encoder", "e
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_plan_is_enough(measured: dict[str, list[int]], case: str) -> None:
-    """Of the plan, but for a fifth and what the allocator keeps."""
+    """Of the plan, but for a fifth and what is fixed."""
     taken, planned = measured[case]
-    assert 0 < taken <= 1.2 * planned + 32 * MIB
+    assert 0 < taken <= 1.2 * planned + 4 * MIB
 
 
 @pytest.mark.parametrize("case", CASES[:3])
