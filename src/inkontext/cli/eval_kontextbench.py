@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
     from inkontext.evaluation.kontextbench import Evaluation
@@ -78,15 +79,7 @@ def _check(
         raise OptionError("--steps, --guidance and --true-cfg belong to a model; leave them out with --outputs")
     if not 0 <= seed < 2**63:
         raise OptionError(f"the seed is {seed}; it must be a whole number from 0")
-    if json is not None and (json.is_dir() or not _nearest(json).is_dir()):
-        raise OptionError(f"cannot write '{json}', a folder or inside a file; name a file in a folder")
-    if out is not None and not _nearest(out / "x").is_dir():
-        raise OptionError(f"cannot write into '{out}', a file or inside one; name a folder")
-
-
-def _nearest(path: Path) -> Path:
-    """The nearest parent that exists."""
-    return next(p for p in path.absolute().parents if p.exists())
+    check_places(json, out)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkontext.cli.eval_outputs import check_places
+from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
     from inkontext.evaluation.preference import Study

@@ -159,7 +159,7 @@ def read_bench(folder: str | Path) -> list[dict[str, Any]]:
 
 def rebuild(record: dict[str, Any], outside: Outside | None = None) -> Pair:
     """The pair of a row, with its truth, from its seed."""
-    base = Base(record["base_theme"], record["base_seed"])
+    base = Base(record["base_theme"], record["base_seed"]) if record["base_theme"] is not None else None
     return sample_pair(record["seed"], record["task"], record["size"], "test", outside, base)
 
 

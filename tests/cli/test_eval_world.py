@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,12 @@ def test_a_model_is_measured_and_goes_on(cli: Cli, here: Path, debug_folder: Pat
     assert {"success", "untouched_psnr", "by_task", "t2i", "rows", "seed", "limit", "versions"} <= set(body)
     assert body["size"] == 64 and sorted(body["by_task"]) == ["character", "global", "local", "style", "text"]
     assert (here / "run/results.json").read_bytes() == (here / "a.json").read_bytes()
+    page = (here / "run/report.html").read_bytes()
+    assert b"Success by task" in page and all(
+        (here / "run" / p).exists() for p in re.findall(r'img src="([^"]+)"', page.decode())
+    )
     again = cli(*arguments)
+    assert (here / "run/report.html").read_bytes() == page
     assert (again.code, again.out) == (0, done.out)
     refused = cli("eval", "world", "-m", debug_folder, "--limit", 5, "--steps", 2, "--out", "run")
     assert refused.code == 2 and "system.steps 1 there, 2 now" in refused.complaint
