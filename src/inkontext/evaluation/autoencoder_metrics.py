@@ -38,7 +38,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity (Wang et al. 2004), the mean over the three channels and all whole windows.
 
     Gaussian window of 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, population covariance. Both sides
-    must be at least 11 pixels.
+    must be at least 11 pixels. As in scikit-image; newer torchmetrics counts padded windows at the edges too.
     """
     x, y = a.astype(np.float64), b.astype(np.float64)
     mean_x, mean_y = _blur(x), _blur(y)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.evaluation.autoencoder import METRICS, picture_paths
+from inkontext.evaluation.autoencoder import picture_paths
 from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Section, Table
 
 _NAMED: Final = 6  # missing pictures that the table names
@@ -20,52 +20,45 @@ def report_of(body: dict[str, Any], notes: Sequence[str] = ()) -> Report:
         "list": listed["sha256"],
         **{name: str(version) for name, version in body["versions"].items()},
     }
-    sections: list[Section] = [_figures(body, notes)]
+    sections: list[Section] = [*_figures(body, notes)]
     if missing := body["missing_pictures"]:
-        some = [[_plain(name), _plain(reason)] for name, reason in list(missing.items())[:_NAMED]]
+        some = [[f"{_plain(name)}: {reason}"] for name, reason in list(missing.items())[:_NAMED]]
         more = [f"and {len(missing) - _NAMED} more, see the JSON"] if len(missing) > _NAMED else []
-        sections.append(Table(f"Missing pictures: {len(missing)}", ("picture", "why"), some, more))
+        sections.append(Table(f"Missing pictures: {len(missing)}", ("picture: why",), some, more))
     return Report(f"Autoencoders at {body['size']} px", facts, sections)
 
 
 def write_report(body: dict[str, Any], shown: Sequence[int], folder: Path) -> Path:
     """Write `report.html` and its plots; `shown`: numbers of the pictures of which `pictures/` has copies."""
     report = report_of(body)
-    report.sections[1:1] = _bars(body)
-    report.sections += _pictures(body, shown)
+    report.sections += [*_bars(body), *_pictures(body, shown)]
     return report.write(folder)
 
 
-def _figures(body: dict[str, Any], notes: Sequence[str]) -> Table:
-    metrics = body["metrics"]
-    heads = [f"{m['name']} {'↑' if m['higher_is_better'] else '↓'}" for m in metrics.values()]
-    lines: list[list[Cell]] = []
-    for label, figures in body["results"].items():
-        size = figures["bytes"]
-        lines.append([label, None if size is None else f"{size:,.0f}", *(_cell(figures[m], m) for m in METRICS)])
-    return Table(_title(body), ("system", "bytes", *heads), lines, [*_notes(body), *notes])
-
-
-def _title(body: dict[str, Any]) -> str:
-    listed = body["list"]
-    what = "world pictures, held out" if listed["source"] == "world" else "pictures"
-    return f"{body['pictures']} {what}, {body['size']} px, list {listed['sha256'][:16]}"
-
-
-def _cell(figures: dict[str, Any], metric: str) -> str | None:
-    """mean ± standard deviation (standard error)."""
-    if figures["mean"] is None:
-        return None
-    digits = 2 if metric == "psnr" else 4
-    if figures["sd"] is None:
-        return f"{figures['mean']:.{digits}f}"
-    return f"{figures['mean']:.{digits}f} ± {figures['sd']:.{digits}f} ({figures['se']:.{digits}f})"
+def _figures(body: dict[str, Any], notes: Sequence[str]) -> list[Table]:
+    """A table a metric that could be taken; what needs saying stands under the last."""
+    there = [name for name, metric in body["metrics"].items() if not metric["unavailable"]]
+    tables = []
+    for name in there:
+        metric = body["metrics"][name]
+        digits = 2 if name == "psnr" else 4
+        lines: list[list[Cell]] = []
+        for label, figures in body["results"].items():
+            size, got = figures["bytes"], figures[name]
+            numbers = (None if got[part] is None else f"{got[part]:.{digits}f}" for part in ("mean", "sd", "se"))
+            lines.append([label, None if size is None else f"{size:,.0f}", got["n"], *numbers])
+        arrow = "↑" if metric["higher_is_better"] else "↓"
+        title = f"{', '.join(filter(None, (metric['name'], metric['unit'])))} {arrow}"
+        said = [*_notes(body), *notes] if name == there[-1] else []
+        tables.append(Table(title, ("system", "bytes", "pictures", "mean", "sd", "se"), lines, said))
+    return tables
 
 
 def _notes(body: dict[str, Any]) -> list[str]:
     notes = [
-        "mean ± standard deviation (standard error) over the pictures; PSNR in dB",
-        f"pictures: {body['list']['how']}; list {body['list']['sha256']}",
+        f"pictures: {body['pictures']}{' of the world, held out' * (body['list']['source'] == 'world')}, "
+        f"{body['list']['how']}; list {body['list']['sha256']}",
+        "sd: standard deviation over the pictures; se: standard error of the mean",
         "bytes: latents as bfloat16; the small picture as 8-bit RGB; JPEG files whole. Equal bytes: those of 16 "
         f"channels at 1/8, {body['size'] ** 2 // 2:,}",
     ]

@@ -153,11 +153,18 @@ class Jpeg:
     def make(self, pixels: np.ndarray) -> Made:
         image = Image.fromarray(pixels)
         for quality in range(100, 0, -1):
-            file = io.BytesIO()
-            image.save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
-            if (length := file.tell()) <= self.limit:
-                return Made(np.asarray(Image.open(file).convert("RGB")), length, quality)
+            if len(_encoded(image, quality, optimize=False)) > len(pixels) ** 2:
+                continue  # Pillow optimises within a buffer of a byte a pixel; the limit is half of that
+            data = _encoded(image, quality, optimize=True)
+            if len(data) <= self.limit:
+                return Made(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), len(data), quality)
         raise NoReconstructionError(f"no JPEG file of it has at most {self.limit} bytes")
+
+
+def _encoded(image: Image.Image, quality: int, optimize: bool) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, subsampling=0, optimize=optimize)
+    return file.getvalue()
 
 
 def beside(size: int) -> list[System]:
