@@ -25,6 +25,7 @@ _STAGES: Final = (
     ((0, 64), (2, 64)), ((5, 128), (7, 128)), ((10, 256), (12, 256), (14, 256)),
     ((17, 512), (19, 512), (21, 512)), ((24, 512), (26, 512), (28, 512)),
 )  # fmt: skip
+_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels
 _TORCHVISION: Final = "vgg16-397923af.pth"
 
 
@@ -38,7 +39,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity (Wang et al. 2004), the mean over the three channels and all whole windows.
 
     Gaussian window of 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, population covariance. Both sides
-    must be at least 11 pixels. As in scikit-image; newer torchmetrics counts padded windows at the edges too.
+    must be at least 11 pixels. As in scikit-image; torchmetrics (1.9) counts padded windows at the edges too.
     """
     x, y = a.astype(np.float64), b.astype(np.float64)
     mean_x, mean_y = _blur(x), _blur(y)
@@ -84,7 +85,7 @@ class VGGDistance:
         from torch.nn import functional as F
 
         pair = np.stack([a, b]).astype(np.float32) / 255
-        pair = (pair - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+        pair = (pair - np.array(_MEAN, np.float32)) / np.array(_SPREAD, np.float32)
         total = 0.0
         with torch.no_grad():
             x = torch.from_numpy(pair).permute(0, 3, 1, 2).to(self._device)

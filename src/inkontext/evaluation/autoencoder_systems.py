@@ -91,21 +91,21 @@ class ForeignAutoEncoder:
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         try:
-            from diffusers import AutoencoderKL
+            from diffusers import AutoencoderKL  # type: ignore[attr-defined]
         except ImportError as error:
             raise OptionError(
                 f"'{folder}' is an autoencoder of another family than FLUX's, which needs diffusers; "
                 "pip install diffusers"
             ) from error
         try:
-            module = AutoencoderKL.from_pretrained(
+            module: Any = AutoencoderKL.from_pretrained(
                 folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
             )
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise WeightsError(f"diffusers cannot load '{folder}' ({reason}); restore its files") from error
-        self._module = module.to(device).eval()  # type: ignore[attr-defined]
-        self.config = self._module.config
+        self._module = module.to(device).eval()
+        self.config: Any = self._module.config
 
     def encode(self, x: Tensor) -> Tensor:
         return self._module.encode(x).latent_dist.mode()
