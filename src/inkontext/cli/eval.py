@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from inkontext.cli import eval_latency, eval_preference
+from inkontext.cli.eval_autoencoder import autoencoder
 from inkontext.cli.eval_kontextbench import kontextbench
 from inkontext.cli.eval_world import world
 
@@ -20,3 +21,4 @@ app.command("world")(world)
 app.add_typer(eval_preference.app, name="preference")
 app.command("latency")(eval_latency.latency)
 app.command("kontextbench")(kontextbench)
+app.command("autoencoder")(autoencoder)

@@ -114,7 +114,7 @@ def read_kept(folder: Path) -> Kept:
 
 
 def _is_there(folder: Path, row: Row) -> bool:
-    has_none = bool(row.get("missing") or row.get("refused"))
+    has_none = bool(row.get("missing") or row.get("refused") or row.get("picture") is False)
     return has_none or (folder / "outputs" / f"{row['key']}.png").exists()
 
 

@@ -80,6 +80,39 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     )
 
 
+def resolve_autoencoder(name_or_path: str | Path) -> Source:
+    """Find an autoencoder alone: a model's (`resolve`'s names, or a run's folder), an AutoencoderKL folder, or a file.
+
+    `transformer` of the result is empty unless a whole model or an all-in-one file was found.
+
+    Raises:
+        ModelNotFoundError: nothing there, or nothing that holds an autoencoder's weights.
+    """
+    from inkontext.weights.tensors import TensorFiles  # here, so that finding a model's files needs no torch
+
+    path = _locate(name_or_path)
+    if path.is_file():
+        own = path.suffix in WEIGHT_SUFFIXES and any("decoder.conv_in.weight" in name for name in TensorFiles([path]))
+        return _alone(path.stem, path.parent, path.parent, (path,)) if own else resolve(path)
+    model = path / "model" if (path / "model").is_dir() else path
+    for vae in (model, model / "vae"):
+        if _autoencoder_config(vae) and (weights := _weights_in(vae)):
+            owner = vae.parent if vae.name == "vae" else vae
+            return _alone(_folder_name(owner if model == path else path), owner, vae, weights)
+    return resolve(model)
+
+
+def _alone(name: str, folder: Path, vae: Path, weights: tuple[Path, ...]) -> Source:
+    return Source(name, folder, (), weights, folder, read_card(folder / CARD), _autoencoder_config(vae))
+
+
+def _autoencoder_config(folder: Path) -> dict[str, dict[str, Any]]:
+    """`{"vae": config}` where `config.json` describes diffusers' AutoencoderKL."""
+    file = folder / "config.json"
+    body = read_json(file) if file.exists() else {}
+    return {"vae": body} if body.get("_class_name") == "AutoencoderKL" else {}
+
+
 def _locate(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     try:
