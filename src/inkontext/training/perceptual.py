@@ -55,11 +55,10 @@ class VGGLoss(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
+        wanted = self.features.state_dict()  # a file's later layers are not used
         try:
-            self.features.load_state_dict(
-                {k.removeprefix("features."): v for k, v in load_file(path).items() if k.startswith("features.")},
-                strict=False,
-            )
+            there = {name.removeprefix("features."): tensor for name, tensor in load_file(path).items()}
+            self.features.load_state_dict({name: tensor for name, tensor in there.items() if name in wanted})
         except (OSError, RuntimeError) as error:
             raise ModelNotFoundError(
                 f"'{path}' holds no VGG-16 features ({error}); remove the key to use ours"
