@@ -14,9 +14,10 @@ from PIL import Image
 from skimage.transform import SimilarityTransform, warp
 
 from inkontext.errors import OptionError
-from inkontext.evaluation import kontextbench_faces
+from inkontext.evaluation import faces
+from inkontext.evaluation.faces import PLACES, AuraFace, Face, aligned_face, similarity_to
 from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_faces import PLACES, AuraFace, Face, Identity, aligned_face, similarity_to
+from inkontext.evaluation.kontextbench_metrics import Identity
 
 ITEM = Item("k", "character", "show it on a beach", "k.png", Path("k.png"), 0, 0)
 PICTURE = Image.new("RGB", (64, 64), "teal")
@@ -48,13 +49,13 @@ class Fixed:
 
     def __init__(self, *vectors: list[float] | None) -> None:
         self.identity: dict[str, Any] = {"model": "fixed"}
-        self.faces = iter(vectors)
+        self.vectors = iter(vectors)
 
     def available(self) -> str | None:
         return None
 
     def embed(self, picture: Image.Image) -> Face | None:
-        vector = next(self.faces)
+        vector = next(self.vectors)
         return None if vector is None else Face(np.array(vector), 2)
 
 
@@ -64,9 +65,9 @@ def test_the_score_is_the_cosine_and_zero_is_a_score() -> None:
     assert Identity(Fixed([1, 0], [0, 1])).score(ITEM, PICTURE, PICTURE).value == 0.0
 
 
-@pytest.mark.parametrize(("faces", "reason"), [((None, [1.0]), "reference"), (([1.0], None), "output")])
-def test_without_a_face_there_is_no_score(faces: tuple[Any, Any], reason: str) -> None:
-    score = Identity(Fixed(*faces)).score(ITEM, PICTURE, PICTURE)
+@pytest.mark.parametrize(("vectors", "reason"), [((None, [1.0]), "reference"), (([1.0], None), "output")])
+def test_without_a_face_there_is_no_score(vectors: tuple[Any, Any], reason: str) -> None:
+    score = Identity(Fixed(*vectors)).score(ITEM, PICTURE, PICTURE)
     assert score.value is None and score.reason == f"no face in the {reason}"
 
 
@@ -158,5 +159,5 @@ def test_packs_that_lack_something(pack: Path, tmp_path: Path, monkeypatch: pyte
 def test_a_missing_library_is_told(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = AuraFace(pack)
     find = lambda name: None if name == "insightface" else SimpleNamespace()  # noqa: E731
-    monkeypatch.setattr(kontextbench_faces, "find_spec", find)
+    monkeypatch.setattr(faces, "find_spec", find)
     assert "insightface not installed; pip install" in (Identity(embedder).available() or "")

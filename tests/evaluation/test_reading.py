@@ -9,9 +9,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from inkontext.data.world import sample_pair
-from inkontext.evaluation import kontextbench_text
+from inkontext.evaluation import reading
 from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_text import Reader, TextExact, TextSimilarity, is_hit, similarity, wanted_words
+from inkontext.evaluation.kontextbench_metrics import TextExact, TextSimilarity
+from inkontext.evaluation.reading import Reader, is_hit, similarity, wanted_words
 
 CASES = {
     "Replace 'joy' with 'BFL'": ["BFL"],
@@ -119,6 +120,6 @@ def test_without_a_quoted_word_the_score_is_missing_and_nothing_is_read(monkeypa
 
 
 def test_a_missing_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kontextbench_text, "find_spec", lambda name: None)
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
     metric = TextExact(Reader())
     assert metric.identity == {} and "pip install 'inkontext[eval]'" in (metric.available() or "")

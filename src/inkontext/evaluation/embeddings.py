@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inkontext.errors import OptionError
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import ALL, Last, Score
+from inkontext.evaluation.score import Last
 from inkontext.evaluation.world_systems import digest
 from inkontext.runtime.device import choose_device
 from inkontext.weights.quiet import no_bars
@@ -87,60 +86,3 @@ class Dino:
         inputs = self.processor(images=[reference, output], return_tensors="pt")["pixel_values"].to(self.device)
         a, b = F.normalize(self.model(pixel_values=inputs).last_hidden_state[:, 0], dim=-1)
         return float(a @ b)
-
-
-class _Cosine:
-    """What the three scores share: they need a network that was given."""
-
-    unit, higher_is_better, is_share, categories = "cosine", True, False, ALL
-    needs = ""
-
-    def __init__(self, model: Clip | Dino | None) -> None:
-        self.identity: dict[str, Any] = model.identity if model else {}
-        self.has_model = model is not None
-
-    def available(self) -> str | None:
-        return None if self.has_model else self.needs
-
-
-class ClipImage(_Cosine):
-    """CLIP's image embeddings of reference and output."""
-
-    name, needs = "clip_image", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        return Score(self.model.cosines(reference, output))
-
-
-class ClipText(_Cosine):
-    """CLIP's embeddings of instruction and output."""
-
-    name, needs = "clip_text", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        value, cut = self.model.text_cosine(item.instruction, output)
-        return Score(value, evidence={"instruction_cut": cut})
-
-
-class DinoImage(_Cosine):
-    """A self-supervised model's embeddings of reference and output."""
-
-    name, needs = "dino", "no DINO model; --dino FOLDER"
-
-    def __init__(self, model: Dino | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        return Score(self.model.cosine(reference, output))
