@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -55,6 +56,11 @@ class Clip:
         return F.normalize(self.model.visual_projection(pooled), dim=-1)[0]
 
     @torch.no_grad()
+    def embed(self, picture: Image.Image) -> np.ndarray:
+        """Unit vector `[D]`, float64."""
+        return self.image(picture).double().cpu().numpy()
+
+    @torch.no_grad()
     def _image_cosine(self, reference: Image.Image, output: Image.Image) -> float:
         return float(self.image(reference) @ self.image(output))
 
@@ -81,8 +87,12 @@ class Dino:
         self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
 
     @torch.no_grad()
+    def embed(self, picture: Image.Image) -> np.ndarray:
+        """The first token of the last layer as a unit vector `[D]`, float64."""
+        pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"].to(self.device)
+        token = self.model(pixel_values=pixels).last_hidden_state[0, 0]
+        return F.normalize(token, dim=0).double().cpu().numpy()
+
     def cosine(self, reference: Image.Image, output: Image.Image) -> float:
-        """Of the first tokens of the last layer."""
-        inputs = self.processor(images=[reference, output], return_tensors="pt")["pixel_values"].to(self.device)
-        a, b = F.normalize(self.model(pixel_values=inputs).last_hidden_state[:, 0], dim=-1)
-        return float(a @ b)
+        """Of both embeddings."""
+        return float(self.embed(reference) @ self.embed(output))
