@@ -11,6 +11,7 @@ from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli import options as o
 from inkontext.cli.eval_identity import identity
 from inkontext.cli.eval_kontextbench import kontextbench
+from inkontext.cli.eval_t2i import t2i
 
 if TYPE_CHECKING:
     from inkontext.evaluation.world import Evaluation
@@ -137,3 +138,4 @@ app.add_typer(eval_preference.app, name="preference")
 app.command("latency")(eval_latency.latency)
 app.command("kontextbench")(kontextbench)
 app.command("identity")(identity)
+app.command("t2i")(t2i)

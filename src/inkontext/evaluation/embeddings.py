@@ -47,9 +47,9 @@ class Clip:
         self.processor, self.tokenizer = _load(AutoImageProcessor, folder), _load(AutoTokenizer, folder)
         self.length = self.model.config.text_config.max_position_embeddings
         self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
-        self.cosines = Last(self._image_cosine)
+        self.cosines, self.image = Last(self._image_cosine), Last(self._image)
 
-    def image(self, picture: Image.Image) -> Tensor:
+    def _image(self, picture: Image.Image) -> Tensor:
         """Unit vector `[D]`."""
         pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"].to(self.device)
         pooled = self.model.vision_model(pixel_values=pixels).pooler_output

@@ -35,6 +35,17 @@ _BECOMES: Final = re.compile(  # '… with the word', 'it should say', at the en
 _DESCRIBES: Final = re.compile(
     r"\b(?:saying|reading|(?:that|which|it|currently|now) (?:says|reads))\W*$", re.IGNORECASE
 )
+_ASKS: Final = re.compile(
+    r"\b(?:say|says|saying|said|reads?|reading|words?|text|letters?|lettering|signs?|written|writes?|writing|wrote"
+    r"|spell(?:s|ed|ing)?|caption(?:s|ed)?|titled?|label(?:s|ed|led)?|called|name|logo|phrase|quote|message|slogan"
+    r"|print(?:s|ed)?|paint(?:s|ed)?|engraved|inscription|inscribed|display(?:s|ed|ing)?)\b",
+    re.IGNORECASE,
+)
+_DENIES: Final = re.compile(
+    r"\b(?:without|not|no|instead of|rather than)"
+    r"(?:\s+(?:the|an?|any|words?|text|letters|name|say(?:ing)?|read(?:ing)?))*\W*$",
+    re.IGNORECASE,
+)
 _PLAIN: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})  # fmt: skip
 
 
@@ -53,6 +64,25 @@ def wanted_words(instruction: str) -> list[str]:
     for number, (quotation, (before, after)) in enumerate(zip(found, pairwise(between), strict=True)):
         word = next(group for group in quotation.groups() if group).strip()
         if _is_to_go(before, None if number == len(found) - 1 else after):
+            gone.add(word)
+        elif _letters(word):
+            wanted.append(word)
+    return [word for word in dict.fromkeys(wanted) if word not in gone]
+
+
+def described_words(prompt: str) -> list[str]:
+    """The words in quotation marks that a picture of this description shows, in order.
+
+    Only where the description speaks of writing anywhere ("a sign that says 'A'", "with 'A' printed on it"), and not
+    those that it denies ("without the word 'A'", "not 'A'"). A rule of thumb on English phrasing.
+    """
+    if not _ASKS.search(_QUOTED.sub(" ", prompt)):
+        return []
+    wanted, gone = [], set()
+    for quotation in _QUOTED.finditer(prompt):
+        word = next(group for group in quotation.groups() if group).strip()
+        denied = _DENIES.search(prompt[: quotation.start()])
+        if denied:
             gone.add(word)
         elif _letters(word):
             wanted.append(word)
