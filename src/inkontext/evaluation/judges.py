@@ -170,14 +170,8 @@ class FunctionJudge:
         return None
 
     def score(self, prompt: str, picture: Image.Image) -> Score:
-        try:
-            given = self.function(picture.copy(), prompt)
-            value = None if given is None else float(given)
-        except Exception as error:  # noqa: BLE001 - the user's code may fail in any way; the run goes on
-            return Score(None, f"{FAILED} ({type(error).__name__})", {"error": told(error)})
-        if value is None:
-            return Score(None, "the judge gave no score")
-        return Score(value) if math.isfinite(value) else Score(None, "the judge's score is not finite")
+        given = self.function(picture.copy(), prompt)
+        return Score(None, "the judge gave no score") if given is None else Score(float(given))
 
 
 class Broken:
@@ -243,6 +237,17 @@ def _own(text: str) -> Judge:
         raise OptionError(f"'{text}' is no judge; write QUESTION=FILE.py:FUNCTION with one of {', '.join(QUESTIONS)}")
     plugin = load_function(spec.strip())
     return FunctionJudge(spec.rpartition(":")[2].strip(), question.strip(), plugin)
+
+
+def answer(judge: Judge, prompt: str, picture: Image.Image) -> Score:
+    """The judge's score; where it fails, why, and the caller goes on."""
+    try:
+        score = judge.score(prompt, picture)
+    except Exception as error:  # noqa: BLE001 - foreign code and networks may fail in any way
+        return Score(None, f"{FAILED} ({type(error).__name__})", {"error": told(error)})
+    if score.value is not None and not math.isfinite(score.value):
+        return Score(None, "the judge's score is not finite", score.evidence)
+    return score
 
 
 def unanswered(question: str, judges: Sequence[Judge]) -> str | None:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from inkontext import __version__
 from inkontext.errors import OptionError, PromptError
-from inkontext.evaluation.judges import QUESTIONS, Judge, unanswered
+from inkontext.evaluation.judges import QUESTIONS, Judge, answer, unanswered
 from inkontext.evaluation.ledger import Ledger, Row
 from inkontext.evaluation.problems import Problem
 from inkontext.evaluation.score import Score
@@ -184,4 +184,4 @@ def row_of(task: Task, judges: Sequence[Judge], seed: int | None, made: Image.Im
 def _score(judge: Judge, task: Task, made: Image.Image | NoPicture) -> Score:
     if isinstance(made, NoPicture):
         return Score(None, "refused by the model" if made.refused else "no picture")
-    return judge.score(task.text, made)
+    return answer(judge, task.text, made)
