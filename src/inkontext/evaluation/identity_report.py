@@ -66,7 +66,7 @@ def plots_of(body: dict[str, Any]) -> list[Section]:
     for name, embedder in body["embedders"].items():
         if embedder["unavailable"]:
             continue
-        lines = {
+        lines: dict[str, Sequence[Point]] = {
             system: [_point(int(turn), at["scores"][name]) for turn, at in figures["turns"].items()]
             for system, figures in body["systems"].items()
         }

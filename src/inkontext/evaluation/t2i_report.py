@@ -25,7 +25,7 @@ def report_of(body: dict[str, Any], speed: Mapping[str, Any] | None = None, note
         "system": name, "prompts": f"{prompts['chosen']} of {sum(prompts['sets'].values())} ({prompts['digest']})",
         **body["versions"],
     }  # fmt: skip
-    sections = [_questions(body, speed), *_groups(body), *problem_tables(body["problems"], notes)]
+    sections: list[Section] = [_questions(body, speed), *_groups(body), *problem_tables(body["problems"], notes)]
     return Report(f"{name}: text to image, seed {body['seed']}", facts, sections)
 
 
@@ -55,8 +55,8 @@ def _questions(body: dict[str, Any], speed: Mapping[str, Any] | None) -> Table:
             if not cell["n"]:
                 notes.append(f"{question}: {name} has no score ({', '.join(cell['reasons'])})")
             elif cell["reasons"]:
-                lost = ", ".join(f"{count} {reason}" for reason, count in cell["reasons"].items())
-                notes.append(f"{question}: {name} is missing for {lost}")
+                lost = "; ".join(f"{count} × {reason}" for reason, count in cell["reasons"].items())
+                notes.append(f"{question}: {name} is missing {lost}")
     lines.append(_speed(body, speed, notes))
     counts = body["overall"]
     notes.append(f"{counts['rows']} prompts; no picture: {counts['missing']}; refused: {counts['refused']}")
@@ -71,9 +71,12 @@ def _speed(body: dict[str, Any], speed: Mapping[str, Any] | None, notes: list[st
     if speed is None:
         notes.append("speed: kept apart in speed.json, so that this page is the same after every run")
         return [SPEED, "speed.json", None, None, None]
-    ends = f"{speed['p10']:.4g} – {speed['p90']:.4g}" if speed["n"] else None
-    notes.append("speed: median over the pictures made, with the 10th and 90th of a hundred, scoring not included")
-    return [SPEED, "seconds a picture ↓", speed["n"], speed["median"], ends]
+    if speed["n"]:
+        notes.append(
+            f"speed: median over the pictures made, scoring not included; 10th to 90th percentile "
+            f"{speed['p10']:.4g} – {speed['p90']:.4g}"
+        )
+    return [SPEED, "seconds a picture ↓", speed["n"], speed["median"], None]
 
 
 def _groups(body: dict[str, Any]) -> list[Table]:
