@@ -73,9 +73,11 @@ def plots_of(body: dict[str, Any]) -> list[Section]:
         if not any(point.y is not None for points in lines.values() for point in points):
             continue
         if all(len(points) == 1 for points in lines.values()):
-            out.append(Bars(name, "cosine, higher is better", {system: points[0] for system, points in lines.items()}))
+            out.append(
+                Bars(f"By {name}", "cosine, higher is better", {system: points[0] for system, points in lines.items()})
+            )
         else:
-            out.append(Curves(name, "turn", "cosine to the first picture", lines))
+            out.append(Curves(f"By {name}", "turn", "cosine to the first picture", lines))
     return out
 
 

@@ -157,6 +157,8 @@ def _curves(axes, section: Curves) -> None:
         )
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set_xlabel(section.x)
+    if all(float(p.x).is_integer() for points in section.lines.values() for p in points):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(section.y)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
@@ -177,6 +179,9 @@ def _bars(axes, section: Bars) -> None:
         if point.low is not None and point.high is not None:
             axes.plot([point.low, point.high], [place, place], color="black", linewidth=1)
     axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    if not any(end for p in section.values.values() for end in (p.y, p.low, p.high)):
+        axes.set_xlim(0, 1)  # all zero: an axis around zero would show nothing
     axes.set_xlabel(section.unit)
     axes.grid(axis="x", alpha=0.25)
 

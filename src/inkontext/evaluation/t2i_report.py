@@ -104,7 +104,7 @@ def _group(title: str, field: str, names: Sequence[str], groups: Mapping[str, An
 
 
 def _bars(body: dict[str, Any]) -> list[Section]:
-    """A plot a judge: over all sets, and by category and by challenge of each set."""
+    """A plot a judge: over all sets, and by category and by challenge of each set, where there is a score."""
     out: list[Section] = []
     for name, judge in body["judges"].items():
         axis = f"{judge['unit']}, {'higher' if judge['higher_is_better'] else 'lower'} is better"
@@ -114,8 +114,9 @@ def _bars(body: dict[str, Any]) -> list[Section]:
             for field in ("category", "challenge"):
                 plots[f"{name}, {title} by {field}"] = figures[f"by_{field}"]
         for title, groups in plots.items():
-            points = {group: _point(cells["judges"][name]) for group, cells in groups.items()}
-            if any(point.y is not None for point in points.values()):
+            there = {group: cells["judges"][name] for group, cells in groups.items()}
+            points = {group: _point(cell) for group, cell in there.items() if cell["n"]}
+            if points:
                 out.append(Bars(title, axis, points))
     return out
 
