@@ -15,9 +15,11 @@ from PIL import Image
 from inkontext.errors import OptionError
 from inkontext.evaluation.kontextbench import Evaluation, evaluate
 from inkontext.evaluation.kontextbench_data import Bench, Item, Selection, open_bench
-from inkontext.evaluation.kontextbench_metrics import Metric, Score, metrics_named
+from inkontext.evaluation.kontextbench_metrics import Metric, metrics_named
 from inkontext.evaluation.kontextbench_report import report_of
-from inkontext.evaluation.kontextbench_systems import Editor, Given, noise_seed
+from inkontext.evaluation.kontextbench_systems import Editor, Given
+from inkontext.evaluation.score import Score
+from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.world_systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 from tests.evaluation.kontextbench_fixture import Noisy, lines_of, small_bench, stand_in, write_lines

@@ -14,7 +14,8 @@ from PIL import Image
 from inkontext.cli.eval_kontextbench import _METRICS
 from inkontext.errors import OptionError
 from inkontext.evaluation.kontextbench_data import PUBLISHED, Item
-from inkontext.evaluation.kontextbench_metrics import NAMES, Last, metrics_named
+from inkontext.evaluation.kontextbench_metrics import NAMES, metrics_named
+from inkontext.evaluation.score import Last
 from tests.evaluation.kontextbench_fixture import stand_in
 
 ITEM = Item("k", "local", "add a hat", "k.png", Path("k.png"), 0, 0)

@@ -61,6 +61,27 @@ def test_repeated_prompts_are_noted(tmp_path: Path) -> None:
     assert "more than once" in read_prompts(written(tmp_path, "own.txt", "a cat\na cat\n")).notes[0]
 
 
+def test_challenges_keys_and_unknown_columns(tmp_path: Path) -> None:
+    text = "Prompt\tCategory\tChallenge\tNote\tMood\na cat\tAnimals\tBasic\t\tgood\na dog\tAnimals\n"
+    parti = read_prompts(written(tmp_path, "P2.tsv", text))
+    assert [(p.key, p.challenge) for p in parti.prompts] == [("0000", "Basic"), ("0001", "")]
+    assert [(p.kind, p.name) for p in parti.problems] == [("unknown column", "Mood")]
+    rows = [{"key": "x", "prompt": "a"}, {"key": "x", "prompt": "b", "seed": 3}, {"key": "a/b", "prompt": "c"}, "d"]
+    own = read_prompts(written(tmp_path, "own.jsonl", "\n".join(map(json.dumps, rows))))
+    assert [(p.key, p.text) for p in own.prompts] == [("x", "a"), ("0002", "c"), ("0003", "d")]
+    assert [(p.kind, p.name) for p in own.problems] == [
+        ("unknown column", "seed"), ("duplicate key", "x"), ("bad key", "row 2"),
+    ]  # fmt: skip
+    table = read_prompts(written(tmp_path, "own.csv", "Key,Prompt,Category,Size\nk1,a,A,3\nk2,b,B,4\n"))
+    assert [(p.key, p.category) for p in table.prompts] == [("k1", "A"), ("k2", "B")]
+    assert [p.name for p in table.problems] == ["Size"]
+
+
+def test_a_table_s_quotes_around_a_line_are_cut(tmp_path: Path) -> None:
+    found = read_prompts(written(tmp_path, "a.txt", '"A red hat, green gloves."\n"A" and "B"\nplain'))
+    assert [p.text for p in found.prompts] == ["A red hat, green gloves.", '"A" and "B"', "plain"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "word"),
     [

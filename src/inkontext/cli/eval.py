@@ -6,7 +6,9 @@ import typer
 
 from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli.eval_autoencoder import autoencoder
+from inkontext.cli.eval_identity import identity
 from inkontext.cli.eval_kontextbench import kontextbench
+from inkontext.cli.eval_t2i import t2i
 from inkontext.cli.eval_world import world
 
 app = typer.Typer(name="eval", help="Measure a model.", no_args_is_help=True)
@@ -22,3 +24,5 @@ app.add_typer(eval_preference.app, name="preference")
 app.command("latency")(eval_latency.latency)
 app.command("kontextbench")(kontextbench)
 app.command("autoencoder")(autoencoder)
+app.command("identity")(identity)
+app.command("t2i")(t2i)

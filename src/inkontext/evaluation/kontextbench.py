@@ -20,11 +20,14 @@ from PIL import Image
 from inkontext import __version__
 from inkontext.errors import OptionError, PictureError, StorageError
 from inkontext.evaluation.kontextbench_data import Bench, Item, Selection, Shard
-from inkontext.evaluation.kontextbench_metrics import Metric, Score
+from inkontext.evaluation.kontextbench_metrics import Metric
 from inkontext.evaluation.kontextbench_report import write_report
-from inkontext.evaluation.kontextbench_summary import DIGITS, body_of
-from inkontext.evaluation.kontextbench_systems import Given, System, noise_seed
+from inkontext.evaluation.kontextbench_summary import body_of
+from inkontext.evaluation.kontextbench_systems import Given, System
 from inkontext.evaluation.ledger import Ledger, Row, agree
+from inkontext.evaluation.score import Score
+from inkontext.evaluation.seeds import noise_seed
+from inkontext.evaluation.statistics import DIGITS
 from inkontext.evaluation.world_systems import NoPicture
 from inkontext.safety.pictures import read_picture
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from inkontext.data.world.bench import BASES, CATEGORIES
 from inkontext.errors import DataError, OptionError
+from inkontext.evaluation.problems import Problem, names_a_file
 from inkontext.evaluation.statistics import apportion, spread
 
 PUBLISHED: Final[dict[str, int]] = {name: count for name, (_, count) in CATEGORIES.items()}
@@ -26,7 +27,6 @@ BASE_IMAGES: Final = sum(BASES.values())
 _NAMES: Final = {label: name for name, (label, _) in CATEGORIES.items()}
 _PLACES: Final = ("test/metadata.jsonl", "metadata.jsonl")
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_LONGEST_KEY: Final = 120  # characters, so that a file can be named after it
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,6 @@ class Item:
     file: Path
     image_idx: int | None
     prompt_idx: int | None
-
-
-@dataclass(frozen=True, order=True)
-class Problem:
-    """Something wrong: its kind, the row or file, and details."""
-
-    kind: str
-    name: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,7 +197,7 @@ class _Reader:
             if not isinstance(text, str) or not text.strip():
                 return self.blame("bad row", key or place, f"no {name}")
         file_name, instruction, label = map(str, texts.values())
-        if not _names_a_file(key):
+        if not names_a_file(key):
             return self.blame("bad row", place, f"key {key!r:.40} cannot name a file" if key else "no key")
         category = _NAMES.get(label.strip())
         if category is None:
@@ -218,11 +209,6 @@ class _Reader:
         if image is None:
             self.blame("no image_idx", key)
         return Item(key, category, instruction, file_name, self.root / file_name, image, prompt)
-
-
-def _names_a_file(key: str) -> bool:
-    plain = not key.startswith(".") and not any(c in '/\\:*?"<>|' or not c.isprintable() for c in key)
-    return 0 < len(key) <= _LONGEST_KEY and plain and key == key.strip()
 
 
 def _read(path: Path, lines: Sequence[str]) -> Bench:

@@ -7,33 +7,28 @@ A score that could not be taken is None with a reason; it is never zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from PIL import Image
 
 from inkontext.errors import OptionError
+from inkontext.evaluation.faces import NEEDS, AuraFace, Embedder, likeness
 from inkontext.evaluation.kontextbench_data import PUBLISHED, Item
+from inkontext.evaluation.reading import Reader, exact_score, near_score, wanted_words
+from inkontext.evaluation.score import Last, Score
+
+if TYPE_CHECKING:
+    from inkontext.evaluation.embeddings import Clip, Dino
 
 NAMES: Final = (
     "untouched_psnr", "shift", "text_similarity", "text_exact", "identity", "clip_image", "clip_text", "dino",
 )  # fmt: skip
 ALL: Final = tuple(PUBLISHED)
-T = TypeVar("T")
 _HIGHEST: Final = 99.0  # dB where not a value differs
-
-
-@dataclass(frozen=True)
-class Score:
-    """A value, or None and why there is none; with the raw evidence behind it, as plain values."""
-
-    value: float | None
-    reason: str | None = None
-    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 class Metric(Protocol):
@@ -59,19 +54,6 @@ class Metric(Protocol):
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         """The score of a picture in its own size."""
         ...
-
-
-class Last(Generic[T]):
-    """A function of pictures that keeps its last result, for metrics that share one measurement."""
-
-    def __init__(self, function: Callable[..., T]) -> None:
-        self._function = function
-        self._kept: tuple[tuple[Image.Image, ...], T] | None = None
-
-    def __call__(self, *pictures: Image.Image) -> T:
-        if self._kept is None or [*map(id, self._kept[0])] != [*map(id, pictures)]:
-            self._kept = pictures, self._function(*pictures)
-        return self._kept[1]
 
 
 class _Alignment:
@@ -122,6 +104,117 @@ def _aligned(reference: Image.Image, output: Image.Image) -> dict[str, float | N
     return {n: None if v is None or math.isnan(v) else min(round(float(v), 6), 1e9) for n, v in values.items()}
 
 
+class Identity:
+    """Cosine between the faces of reference and output, in [−1, 1]."""
+
+    name, unit, higher_is_better, is_share = "identity", "cosine", True, False
+    categories: tuple[str, ...] = ("character",)
+
+    def __init__(self, embedder: Embedder | None) -> None:
+        self.embedder = embedder
+        self.identity: dict[str, Any] = embedder.identity if embedder else {}
+
+    def available(self) -> str | None:
+        return NEEDS if self.embedder is None else self.embedder.available()
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.embedder is not None
+        return likeness(self.embedder, reference, output)
+
+
+class _Text:
+    """What both scores of the text share."""
+
+    categories: tuple[str, ...] = ("text",)
+    higher_is_better = True
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.identity = reader, reader.identity()
+
+    def available(self) -> str | None:
+        return self.reader.available()
+
+
+_NOTHING: Final = Score(None, "the instruction quotes no word to show")
+
+
+class TextSimilarity(_Text):
+    """Mean over the words wanted of how much of each was read."""
+
+    name, unit, is_share = "text_similarity", "0–1", False
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        wanted = wanted_words(item.instruction)
+        return near_score(wanted, self.reader.lines(output)) if wanted else _NOTHING
+
+
+class TextExact(_Text):
+    """1 where every word wanted was read exactly, else 0."""
+
+    name, unit, is_share = "text_exact", "share", True
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        wanted = wanted_words(item.instruction)
+        return exact_score(wanted, self.reader.lines(output)) if wanted else _NOTHING
+
+
+class _Cosine:
+    """What the scores by an embedding network share: they need one that was given."""
+
+    unit, higher_is_better, is_share, categories = "cosine", True, False, ALL
+    needs = ""
+
+    def __init__(self, model: Clip | Dino | None) -> None:
+        self.identity: dict[str, Any] = model.identity if model else {}
+        self.has_model = model is not None
+
+    def available(self) -> str | None:
+        return None if self.has_model else self.needs
+
+
+class ClipImage(_Cosine):
+    """CLIP's image embeddings of reference and output."""
+
+    name, needs = "clip_image", "no CLIP model; --clip FOLDER"
+
+    def __init__(self, model: Clip | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        return Score(self.model.cosines(reference, output))
+
+
+class ClipText(_Cosine):
+    """CLIP's embeddings of instruction and output."""
+
+    name, needs = "clip_text", "no CLIP model; --clip FOLDER"
+
+    def __init__(self, model: Clip | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        value, cut = self.model.text_cosine(item.instruction, output)
+        return Score(value, evidence={"instruction_cut": cut})
+
+
+class DinoImage(_Cosine):
+    """A self-supervised model's embeddings of reference and output."""
+
+    name, needs = "dino", "no DINO model; --dino FOLDER"
+
+    def __init__(self, model: Dino | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        return Score(self.model.cosine(reference, output))
+
+
 def metrics_named(
     names: Sequence[str],
     face_model: Path | None = None,
@@ -142,9 +235,7 @@ def metrics_named(
         raise OptionError(f"name each metric once, among {', '.join(NAMES)}")
     if unknown := [name for name in names if name not in NAMES]:
         raise OptionError(f"there is no metric '{unknown[0]}'; choose among {', '.join(NAMES)}")
-    from inkontext.evaluation.kontextbench_embeddings import Clip, ClipImage, ClipText, Dino, DinoImage
-    from inkontext.evaluation.kontextbench_faces import AuraFace, Identity
-    from inkontext.evaluation.kontextbench_text import Reader, TextExact, TextSimilarity
+    from inkontext.evaluation.embeddings import Clip, Dino
 
     reader, aligned = Reader(), Last(_aligned)
     clip_model = Clip(clip, device) if clip and {"clip_image", "clip_text"} & set(names) else None

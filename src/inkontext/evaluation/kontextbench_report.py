@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from inkontext.data.world.bench import CATEGORIES
-from inkontext.errors import PictureError
 from inkontext.evaluation.kontextbench_data import PUBLISHED, Item
-from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Section, Table
+from inkontext.evaluation.problems import problem_tables
+from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Section, Table, small_copy
 from inkontext.evaluation.statistics import middle, spread
-from inkontext.safety.pictures import read_picture
-from inkontext.safety.provenance import save_picture
 
 SHOWN: Final = 8  # pictures a category on the page
-NAMED: Final = 6  # problems of a kind that the table names
-_SIDE: Final = 384  # pixels, of the page's copies of references
 
 
 def report_of(body: dict[str, Any], seconds: Mapping[str, float], notes: Sequence[str] = ()) -> Report:
@@ -24,7 +20,7 @@ def report_of(body: dict[str, Any], seconds: Mapping[str, float], notes: Sequenc
     return Report(
         f"{_name(body['system'])}: KontextBench, seed {body['seed']}",
         {"system": _name(body["system"]), "data": body["data"], **{k: str(v) for k, v in body["versions"].items()}},
-        [_rows(body, seconds), _scores(body), *_problems(body, notes)],
+        [_rows(body, seconds), _scores(body), *problem_tables(body["problems"], notes)],
     )
 
 
@@ -77,22 +73,6 @@ def _scores(body: dict[str, Any]) -> Table:
     return Table("Scores", ("category", "metric", "n", "missing", "mean", "95 % interval"), lines, notes)
 
 
-def _problems(body: dict[str, Any], notes: Sequence[str]) -> list[Table]:
-    """What is wrong with data, pictures and files, by kind and by name."""
-    kinds: dict[str, list[str]] = {}
-    for problem in body["problems"]:
-        told = f"{problem['name']} ({problem['detail']})" if problem["detail"] else problem["name"]
-        kinds.setdefault(problem["kind"], []).append(told)
-    for note in notes:
-        kind, _, told = note.partition(": ")
-        kinds.setdefault(kind, []).append(told)
-    lines: list[list[Cell]] = []
-    for kind, names in kinds.items():
-        more = f", and {len(names) - NAMED} more, see the JSON" if len(names) > NAMED else ""
-        lines.append([f"{kind}: {', '.join(names[:NAMED])}{more}", len(names)])
-    return [Table("Problems", ("what", "count"), lines)] if lines else []
-
-
 def _bars(body: dict[str, Any]) -> list[Section]:
     """One plot a metric that has a score, a bar a category."""
     out: list[Section] = []
@@ -114,21 +94,11 @@ def _pictures(body: dict[str, Any], items: Sequence[Item], folder: Path) -> list
     for category in body["by_category"]:
         rows = [row for row in body["rows"] if row["category"] == category and not (row["missing"] or row["refused"])]
         chosen = [rows[n] for n in sorted(spread(SHOWN, len(rows)))] if rows else []
-        shown = [(f"{row['key']}: {row['instruction']}", [_reference(row["key"], files[row["key"]], folder),
-                                                          f"outputs/{row['key']}.png"]) for row in chosen]  # fmt: skip
+        shown = []
+        for row in chosen:
+            key = row["key"]
+            before = small_copy(files[key], folder, f"references/{key}.png")
+            shown.append((f"{key}: {row['instruction']}", [before, f"outputs/{key}.png"]))
         if shown:
             out.append(Pictures(f"{CATEGORIES[category][0]}: reference, output", shown))
     return out
-
-
-def _reference(key: str, file: Path, folder: Path) -> str:
-    """A small copy of a row's reference beside the page; returns its path from there."""
-    path = f"references/{key}.png"
-    if not (folder / path).exists():
-        try:
-            picture = read_picture(file).rgb
-        except PictureError:  # it could be read when the row was scored; the page goes without
-            return path
-        picture.thumbnail((_SIDE, _SIDE))
-        save_picture(picture, folder / path)
-    return path

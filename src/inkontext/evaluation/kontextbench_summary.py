@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from inkontext.data.world.bench import CATEGORIES
 from inkontext.evaluation.kontextbench_data import Bench, Item
 from inkontext.evaluation.ledger import Row
-from inkontext.evaluation.statistics import bootstrap_mean, wilson
-
-DIGITS: Final = 6  # decimals kept of every figure
+from inkontext.evaluation.statistics import figures
 
 
 def body_of(settings: dict[str, Any], bench: Bench, items: Sequence[Item], rows: Sequence[Row]) -> dict[str, Any]:
@@ -48,22 +45,3 @@ def summary(rows: Sequence[Row], metrics: dict[str, dict[str, Any]], category: s
             for name, metric in metrics.items() if category in metric["categories"]
         },
     }  # fmt: skip
-
-
-def figures(scores: Sequence[float | None], reasons: Sequence[str | None], is_share: bool) -> dict[str, Any]:
-    """One cell of the table.
-
-    n: scores there are; missing: those there are not, with their reasons counted. mean, and its 95 % interval:
-    Wilson's for a share, else the percentile bootstrap; None where there is too little to tell.
-    """
-    there = [score for score in scores if score is not None]
-    ends = wilson(round(sum(there)), len(there)) if is_share else bootstrap_mean(there)
-    lost = Counter(why for why, score in zip(reasons, scores, strict=True) if score is None and why is not None)
-    return {
-        "n": len(there),
-        "missing": len(scores) - len(there),
-        "reasons": dict(sorted(lost.items())),
-        "mean": round(sum(there) / len(there), DIGITS) if there else None,
-        "interval": [round(end, DIGITS) for end in ends] if ends else None,
-        "interval_kind": "wilson" if is_share else "bootstrap",
-    }

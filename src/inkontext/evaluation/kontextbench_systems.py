@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from inkontext.errors import PromptError
 from inkontext.evaluation.kontextbench_data import Item
+from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.world_systems import Folder, ModelSystem, NoPicture
 
 
@@ -56,8 +56,3 @@ class Given:
 
     def make(self, item: Item, reference: Image.Image) -> Image.Image | NoPicture:
         return self.folder.read(item.key)
-
-
-def noise_seed(seed: int, key: str) -> int:
-    """The seed of a row's noise: 63 bits of SHA-256, so that neither the order nor the shard matters."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8], "big") >> 1

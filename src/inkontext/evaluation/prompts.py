@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from inkontext.errors import DataError
+from inkontext.evaluation.problems import Problem, names_a_file
 
 PARTI_COLUMNS: Final = ["Prompt", "Category", "Challenge", "Note"]
 # Rows by category, as the sets were published.
@@ -28,22 +29,69 @@ PARTI: Final = {
 }  # fmt: skip
 
 
+_KNOWN: Final = {"prompt", "prompts", "caption", "text", "category", "tag", "challenge", "note", "key"}
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """One line of a set. `key` is its number in the file, from 0000; `category` "" where the set has none."""
+    """One line of a set.
+
+    Attributes:
+        key: the file's own where it has one that can name a file, else its number, from 0000.
+        category, challenge: "" where the set has none.
+    """
 
     key: str
     text: str
     category: str = ""
+    challenge: str = ""
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """Prompts of one file. `name` is that of the set it was recognised as, else the file's; `notes` say what is odd."""
+    """Prompts of one file.
+
+    Attributes:
+        name: that of the set it was recognised as, else the file's.
+        notes: what is odd. problems: columns that are not known, keys that were there before.
+    """
 
     name: str
     prompts: tuple[Prompt, ...]
     notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class _Rows:
+    """Rows as a reader finds them, and the columns that it does not know."""
+
+    path: Path
+    rows: list[Prompt] = field(default_factory=list)
+    unknown: dict[str, None] = field(default_factory=dict)
+
+    def add(self, text: str, category: str = "", challenge: str = "", key: str = "") -> None:
+        self.rows.append(Prompt(key.strip(), text.strip(), category.strip(), challenge.strip()))
+
+    def columns(self, names: Iterable[str]) -> None:
+        self.unknown |= dict.fromkeys(name for name in names if name.strip().lower() not in _KNOWN)
+
+    def prompts(self) -> tuple[list[Prompt], list[Problem]]:
+        """Each with a key of its own; the first of a key is kept."""
+        problems = [Problem("unknown column", name, f"of {self.path.name}, not used") for name in self.unknown]
+        out: dict[str, Prompt] = {}
+        for number, row in enumerate(self.rows):
+            key = row.key or f"{number:04d}"
+            if not names_a_file(key):
+                problems.append(
+                    Problem("bad key", f"row {number}", f"{key!r:.40} cannot name a file, its number is used")
+                )
+                key = f"{number:04d}"
+            if key in out:
+                problems.append(Problem("duplicate key", key, f"row {number} of {self.path.name}, the first is kept"))
+                continue
+            out[key] = replace(row, key=key)
+        return list(out.values()), problems
 
 
 def read_prompts(path: Path) -> PromptSet:
@@ -57,55 +105,66 @@ def read_prompts(path: Path) -> PromptSet:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read prompts from '{path}' ({error}); give a text, csv, tsv or json file") from error
     readers = {".tsv": _parti, ".csv": _drawbench, ".jsonl": _json_lines, ".json": _json}
-    rows = readers.get(path.suffix.lower(), _lines)(text, path)
-    prompts = tuple(Prompt(f"{i:04d}", words.strip(), category.strip()) for i, (words, category) in enumerate(rows))
+    rows = _Rows(path)
+    readers.get(path.suffix.lower(), _lines)(text, rows)
+    prompts, problems = rows.prompts()
     empty = [p.key for p in prompts if not p.text]
     if empty or not prompts:
         raise DataError(f"'{path}' has {f'an empty prompt at row {empty[0]}' if empty else 'no prompts'}; correct it")
-    return _recognised(path, prompts)
+    return _recognised(path, prompts, problems)
 
 
-def _lines(text: str, path: Path) -> list[tuple[str, str]]:
-    return [(line, "") for line in text.splitlines() if line.strip()]
+def _lines(text: str, rows: _Rows) -> None:
+    """A line wholly in double quotes is one that a table was cut from; the quotes are the table's."""
+    for line in map(str.strip, text.splitlines()):
+        whole = len(line) > 2 and line[0] == line[-1] == '"' and '"' not in line[1:-1]
+        if line:
+            rows.add(line[1:-1] if whole else line)
 
 
-def _parti(text: str, path: Path) -> list[tuple[str, str]]:
+def _parti(text: str, rows: _Rows) -> None:
     """Tab-separated, read without quote rules: prompts hold unbalanced quotes."""
-    head, *lines = text.splitlines()
-    if head.split("\t")[:2] != PARTI_COLUMNS[:2]:
-        raise DataError(f"the first line of '{path}' is not {', '.join(PARTI_COLUMNS)} with tabs; correct it")
-    cells = [line.split("\t") for line in lines if line.strip()]
-    short = next((i for i, row in enumerate(cells, 2) if len(row) < 2), None)
-    if short is not None:
-        raise DataError(f"line {short} of '{path}' has no category; separate columns by tabs")
-    return [(row[0], row[1]) for row in cells]
+    head, *lines = text.splitlines() or [""]
+    columns = head.split("\t")
+    if columns[:2] != PARTI_COLUMNS[:2]:
+        raise DataError(f"the first line of '{rows.path}' is not {', '.join(PARTI_COLUMNS)} with tabs; correct it")
+    rows.columns(columns)
+    challenge = columns.index("Challenge") if "Challenge" in columns else None
+    for number, line in enumerate(lines, 2):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        if len(cells) < 2:
+            raise DataError(f"line {number} of '{rows.path}' has no category; separate columns by tabs")
+        rows.add(cells[0], cells[1], cells[challenge] if challenge is not None and challenge < len(cells) else "")
 
 
-def _drawbench(text: str, path: Path) -> list[tuple[str, str]]:
-    rows = csv.DictReader(text.splitlines())
-    names = {name.strip().lower(): name for name in rows.fieldnames or ()}
+def _drawbench(text: str, rows: _Rows) -> None:
+    table = csv.DictReader(text.splitlines())
+    names = {name.strip().lower(): name for name in table.fieldnames or ()}
     column = next((names[n] for n in ("prompt", "prompts", "caption", "text") if n in names), None)
     if column is None:
-        raise DataError(f"'{path}' has no column named prompt; its columns are {', '.join(names) or 'none'}")
-    group = names.get("category")
-    return [(row[column] or "", (row[group] or "") if group else "") for row in rows]
+        raise DataError(f"'{rows.path}' has no column named prompt; its columns are {', '.join(names) or 'none'}")
+    rows.columns(table.fieldnames or ())
+    others = [names.get(name) for name in ("category", "challenge", "key")]
+    for row in table:
+        rows.add(row[column] or "", *((row[name] or "") if name else "" for name in others))
 
 
-def _json_lines(text: str, path: Path) -> list[tuple[str, str]]:
-    out = []
+def _json_lines(text: str, rows: _Rows) -> None:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
-            out.append(_told(_parsed(line, path, number), path, number))
-    return out
+            _told(_parsed(line, rows.path, number), rows, number)
 
 
-def _json(text: str, path: Path) -> list[tuple[str, str]]:
+def _json(text: str, rows: _Rows) -> None:
     """A list, or GenAI-Bench's object of objects; entries are strings or have a prompt."""
-    body = _parsed(text, path, 1)
+    body = _parsed(text, rows.path, 1)
     entries = list(body.values()) if isinstance(body, dict) else body
     if not isinstance(entries, list):
-        raise DataError(f"'{path}' is neither a list nor an object of prompts; correct it")
-    return [_told(entry, path, number) for number, entry in enumerate(entries, 1)]
+        raise DataError(f"'{rows.path}' is neither a list nor an object of prompts; correct it")
+    for number, entry in enumerate(entries, 1):
+        _told(entry, rows, number)
 
 
 def _parsed(text: str, path: Path, number: int) -> Any:
@@ -115,15 +174,18 @@ def _parsed(text: str, path: Path, number: int) -> Any:
         raise DataError(f"line {number} of '{path}' is not JSON ({error}); correct it") from error
 
 
-def _told(entry: Any, path: Path, number: int) -> tuple[str, str]:
+def _told(entry: Any, rows: _Rows, number: int) -> None:
     if isinstance(entry, str):
-        return entry, ""
+        return rows.add(entry)
     if not isinstance(entry, dict) or not isinstance(entry.get("prompt"), str):
-        raise DataError(f"entry {number} of '{path}' has no prompt; write a string or an object with a prompt")
-    return entry["prompt"], str(entry.get("category") or entry.get("tag") or "")
+        raise DataError(f"entry {number} of '{rows.path}' has no prompt; write a string or an object with a prompt")
+    rows.columns(entry)
+    category, challenge, key = (entry.get(name) for name in ("category", "challenge", "key"))
+    category = category or entry.get("tag")
+    return rows.add(entry["prompt"], *("" if value is None else str(value) for value in (category, challenge, key)))
 
 
-def _recognised(path: Path, prompts: Sequence[Prompt]) -> PromptSet:
+def _recognised(path: Path, prompts: Sequence[Prompt], problems: Sequence[Problem]) -> PromptSet:
     counts = Counter(p.category for p in prompts)
     notes = []
     double = [text for text, n in Counter(p.text for p in prompts).items() if n > 1]
@@ -133,5 +195,5 @@ def _recognised(path: Path, prompts: Sequence[Prompt]) -> PromptSet:
         if set(counts) & set(known) and set(counts) - {""} <= set(known):
             odd = [f"{c}: {counts[c]} of {n}" for c, n in known.items() if counts[c] != n]
             notes += [f"differs from the published {name}: {', '.join(odd)}"] if odd else []
-            return PromptSet(name, tuple(prompts), tuple(notes))
-    return PromptSet(path.stem, tuple(prompts), tuple(notes))
+            return PromptSet(name, tuple(prompts), tuple(notes), tuple(problems))
+    return PromptSet(path.stem, tuple(prompts), tuple(notes), tuple(problems))

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from inkontext.errors import OptionError
+from inkontext.errors import OptionError, PictureError
+from inkontext.safety.pictures import read_picture
+from inkontext.safety.provenance import save_picture
 from inkontext.storage import atomic_path
 
 Cell = str | int | float | None
+_SIDE: Final = 384  # pixels, the longer side of a small copy
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def _curves(axes, section: Curves) -> None:
         )
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set_xlabel(section.x)
+    if all(float(p.x).is_integer() for points in section.lines.values() for p in points):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(section.y)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
@@ -173,6 +179,9 @@ def _bars(axes, section: Bars) -> None:
         if point.low is not None and point.high is not None:
             axes.plot([point.low, point.high], [place, place], color="black", linewidth=1)
     axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    if not any(end for p in section.values.values() for end in (p.y, p.low, p.high)):
+        axes.set_xlim(0, 1)  # all zero: an axis around zero would show nothing
     axes.set_xlabel(section.unit)
     axes.grid(axis="x", alpha=0.25)
 
@@ -191,6 +200,21 @@ def _html_table(section: Table) -> str:
     body = "\n".join("<tr>" + "".join(f"<td>{escape(shown(c))}</td>" for c in row) + "</tr>" for row in section.rows)
     notes = "".join(f"<p class=note>{escape(note)}</p>" for note in section.notes)
     return f"<h2>{escape(section.title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def small_copy(file: Path, folder: Path, name: str) -> str:
+    """Put a small copy of a picture at `folder / name`, for a page in `folder`; returns `name`.
+
+    One that is there is kept. A picture that cannot be read leaves a gap on the page.
+    """
+    if not (folder / name).exists():
+        try:
+            picture = read_picture(file).rgb
+        except PictureError:  # it could be read when it was scored; the page goes without
+            return name
+        picture.thumbnail((_SIDE, _SIDE))
+        save_picture(picture, folder / name)
+    return name
 
 
 def _html_pictures(section: Pictures) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+DIGITS: Final = 6  # decimals kept of every figure
 Z95: Final = 1.959963984540054  # standard deviations that hold 95 % of a normal distribution
 
 
@@ -79,3 +81,22 @@ def bootstrap_mean(values: Sequence[float], draws: int = 2000, seed: int = 0) ->
     picked = np.random.default_rng(seed).integers(0, len(there), (draws, len(there)))
     low, high = np.percentile(there[picked].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
+
+
+def figures(scores: Sequence[float | None], reasons: Sequence[str | None], is_share: bool) -> dict[str, Any]:
+    """One cell of the table.
+
+    n: scores there are; missing: those there are not, with their reasons counted. mean, and its 95 % interval:
+    Wilson's for a share, else the percentile bootstrap; None where there is too little to tell.
+    """
+    there = [score for score in scores if score is not None]
+    ends = wilson(round(sum(there)), len(there)) if is_share else bootstrap_mean(there)
+    lost = Counter(why for why, score in zip(reasons, scores, strict=True) if score is None and why is not None)
+    return {
+        "n": len(there),
+        "missing": len(scores) - len(there),
+        "reasons": dict(sorted(lost.items())),
+        "mean": round(sum(there) / len(there), DIGITS) if there else None,
+        "interval": [round(end, DIGITS) for end in ends] if ends else None,
+        "interval_kind": "wilson" if is_share else "bootstrap",
+    }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from inkontext.errors import OptionError
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import ALL, Last, Score
+from inkontext.evaluation.score import Last
 from inkontext.evaluation.world_systems import digest
 from inkontext.runtime.device import choose_device
 from inkontext.weights.quiet import no_bars
@@ -47,13 +47,18 @@ class Clip:
         self.processor, self.tokenizer = _load(AutoImageProcessor, folder), _load(AutoTokenizer, folder)
         self.length = self.model.config.text_config.max_position_embeddings
         self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
-        self.cosines = Last(self._image_cosine)
+        self.cosines, self.image = Last(self._image_cosine), Last(self._image)
 
-    def image(self, picture: Image.Image) -> Tensor:
+    def _image(self, picture: Image.Image) -> Tensor:
         """Unit vector `[D]`."""
         pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"].to(self.device)
         pooled = self.model.vision_model(pixel_values=pixels).pooler_output
         return F.normalize(self.model.visual_projection(pooled), dim=-1)[0]
+
+    @torch.no_grad()
+    def embed(self, picture: Image.Image) -> np.ndarray:
+        """Unit vector `[D]`, float64."""
+        return self.image(picture).double().cpu().numpy()
 
     @torch.no_grad()
     def _image_cosine(self, reference: Image.Image, output: Image.Image) -> float:
@@ -82,65 +87,12 @@ class Dino:
         self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
 
     @torch.no_grad()
+    def embed(self, picture: Image.Image) -> np.ndarray:
+        """The first token of the last layer as a unit vector `[D]`, float64."""
+        pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"].to(self.device)
+        token = self.model(pixel_values=pixels).last_hidden_state[0, 0]
+        return F.normalize(token, dim=0).double().cpu().numpy()
+
     def cosine(self, reference: Image.Image, output: Image.Image) -> float:
-        """Of the first tokens of the last layer."""
-        inputs = self.processor(images=[reference, output], return_tensors="pt")["pixel_values"].to(self.device)
-        a, b = F.normalize(self.model(pixel_values=inputs).last_hidden_state[:, 0], dim=-1)
-        return float(a @ b)
-
-
-class _Cosine:
-    """What the three scores share: they need a network that was given."""
-
-    unit, higher_is_better, is_share, categories = "cosine", True, False, ALL
-    needs = ""
-
-    def __init__(self, model: Clip | Dino | None) -> None:
-        self.identity: dict[str, Any] = model.identity if model else {}
-        self.has_model = model is not None
-
-    def available(self) -> str | None:
-        return None if self.has_model else self.needs
-
-
-class ClipImage(_Cosine):
-    """CLIP's image embeddings of reference and output."""
-
-    name, needs = "clip_image", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        return Score(self.model.cosines(reference, output))
-
-
-class ClipText(_Cosine):
-    """CLIP's embeddings of instruction and output."""
-
-    name, needs = "clip_text", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        value, cut = self.model.text_cosine(item.instruction, output)
-        return Score(value, evidence={"instruction_cut": cut})
-
-
-class DinoImage(_Cosine):
-    """A self-supervised model's embeddings of reference and output."""
-
-    name, needs = "dino", "no DINO model; --dino FOLDER"
-
-    def __init__(self, model: Dino | None) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.model is not None
-        return Score(self.model.cosine(reference, output))
+        """Of both embeddings."""
+        return float(self.embed(reference) @ self.embed(output))

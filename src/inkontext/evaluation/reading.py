@@ -1,4 +1,4 @@
-"""Are the words that the instruction asks for readable in the picture? Read by optical character recognition."""
+"""Are the words that are asked for readable in the picture? Read by optical character recognition."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import Last, Score
+from inkontext.evaluation.score import Last, Score
 
 _QUOTED: Final = re.compile(
     r"\"([^\"\n]+)\"|“([^“”\n]+)”|„([^„“”\n]+)[“”]|«([^«»\n]+)»|「([^「」\n]+)」|`([^`\n]+)`"
@@ -36,6 +35,17 @@ _BECOMES: Final = re.compile(  # '… with the word', 'it should say', at the en
 _DESCRIBES: Final = re.compile(
     r"\b(?:saying|reading|(?:that|which|it|currently|now) (?:says|reads))\W*$", re.IGNORECASE
 )
+_ASKS: Final = re.compile(
+    r"\b(?:say|says|saying|said|reads?|reading|words?|text|letters?|lettering|signs?|written|writes?|writing|wrote"
+    r"|spell(?:s|ed|ing)?|caption(?:s|ed)?|titled?|label(?:s|ed|led)?|called|name|logo|phrase|quote|message|slogan"
+    r"|print(?:s|ed)?|paint(?:s|ed)?|engraved|inscription|inscribed|display(?:s|ed|ing)?)\b",
+    re.IGNORECASE,
+)
+_DENIES: Final = re.compile(
+    r"\b(?:without|not|no|instead of|rather than)"
+    r"(?:\s+(?:the|an?|any|words?|text|letters|name|say(?:ing)?|read(?:ing)?))*\W*$",
+    re.IGNORECASE,
+)
 _PLAIN: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."})  # fmt: skip
 
 
@@ -54,6 +64,25 @@ def wanted_words(instruction: str) -> list[str]:
     for number, (quotation, (before, after)) in enumerate(zip(found, pairwise(between), strict=True)):
         word = next(group for group in quotation.groups() if group).strip()
         if _is_to_go(before, None if number == len(found) - 1 else after):
+            gone.add(word)
+        elif _letters(word):
+            wanted.append(word)
+    return [word for word in dict.fromkeys(wanted) if word not in gone]
+
+
+def described_words(prompt: str) -> list[str]:
+    """The words in quotation marks that a picture of this description shows, in order.
+
+    Only where the description speaks of writing anywhere ("a sign that says 'A'", "with 'A' printed on it"), and not
+    those that it denies ("without the word 'A'", "not 'A'"). A rule of thumb on English phrasing.
+    """
+    if not _ASKS.search(_QUOTED.sub(" ", prompt)):
+        return []
+    wanted, gone = [], set()
+    for quotation in _QUOTED.finditer(prompt):
+        word = next(group for group in quotation.groups() if group).strip()
+        denied = _DENIES.search(prompt[: quotation.start()])
+        if denied:
             gone.add(word)
         elif _letters(word):
             wanted.append(word)
@@ -136,50 +165,14 @@ class Reader:
         return [line[1] for line in found or ()]
 
 
-class _Text:
-    """What both scores of the text share."""
-
-    categories: tuple[str, ...] = ("text",)
-    higher_is_better = True
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader, self.identity = reader, reader.identity()
-
-    def available(self) -> str | None:
-        return self.reader.available()
-
-    def read(self, item: Item, output: Image.Image) -> tuple[list[str], list[str]]:
-        """The words wanted and the lines read."""
-        wanted = wanted_words(item.instruction)
-        return wanted, self.reader.lines(output) if wanted else []
-
-
-_NOTHING: Final = Score(None, "the instruction quotes no word to show")
-
-
-class TextSimilarity(_Text):
+def near_score(wanted: Sequence[str], read: Sequence[str]) -> Score:
     """Mean of `similarity` over the words wanted."""
-
-    name, unit, is_share = "text_similarity", "0–1", False
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        wanted, read = self.read(item, output)
-        if not wanted:
-            return _NOTHING
-        each = [similarity(word, read) for word in wanted]
-        return Score(
-            sum(each) / len(each), evidence={"wanted": wanted, "read": read, "each": [round(e, 6) for e in each]}
-        )
+    each = [similarity(word, read) for word in wanted]
+    told = {"wanted": list(wanted), "read": list(read), "each": [round(e, 6) for e in each]}
+    return Score(sum(each) / len(each), evidence=told)
 
 
-class TextExact(_Text):
+def exact_score(wanted: Sequence[str], read: Sequence[str]) -> Score:
     """1 where every word wanted was read exactly, else 0."""
-
-    name, unit, is_share = "text_exact", "share", True
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        wanted, read = self.read(item, output)
-        if not wanted:
-            return _NOTHING
-        hits = [is_hit(word, read) for word in wanted]
-        return Score(float(all(hits)), evidence={"hits": hits})
+    hits = [is_hit(word, read) for word in wanted]
+    return Score(float(all(hits)), evidence={"hits": hits})

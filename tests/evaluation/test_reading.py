@@ -9,9 +9,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from inkontext.data.world import sample_pair
-from inkontext.evaluation import kontextbench_text
+from inkontext.evaluation import reading
 from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_text import Reader, TextExact, TextSimilarity, is_hit, similarity, wanted_words
+from inkontext.evaluation.kontextbench_metrics import TextExact, TextSimilarity
+from inkontext.evaluation.reading import Reader, described_words, is_hit, similarity, wanted_words
 
 CASES = {
     "Replace 'joy' with 'BFL'": ["BFL"],
@@ -35,6 +36,21 @@ CASES = {
 }
 
 
+DESCRIBED = {
+    "A storefront with 'Hello World' written on it.": ["Hello World"],
+    'A bar of chocolate without a wrapper that has the word "WRAPPER" printed on it.': ["WRAPPER"],
+    "a book with the words 'Don't Panic!' written on it": ["Don't Panic!"],
+    'a poster of "ONE" with the word "TWO"': ["ONE", "TWO"],
+    "the word 'START' written above the word 'SMILING'": ["START", "SMILING"],
+    "a sign that says 'YES', not 'NO'": ["YES"],
+    "a shop front without the word 'SALE' on its sign": [],
+    "a sign that says Deep Learning": [],
+    'a dog of the breed "Komondor"': [],
+    "world's best brother's t-shirt with a sign": [],
+    'a wall with “Déjà vu” painted on it': ["Déjà vu"],
+}  # fmt: skip
+
+
 def item(instruction: str) -> Item:
     return Item("k", "text", instruction, "k.png", Path("k.png"), 0, 0)
 
@@ -50,6 +66,11 @@ def sign(*lines: str) -> Image.Image:
 @pytest.mark.parametrize("instruction", CASES)
 def test_the_words_wanted(instruction: str) -> None:
     assert wanted_words(instruction) == CASES[instruction]
+
+
+@pytest.mark.parametrize("prompt", DESCRIBED)
+def test_the_words_that_a_description_asks_for(prompt: str) -> None:
+    assert described_words(prompt) == DESCRIBED[prompt]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -119,6 +140,6 @@ def test_without_a_quoted_word_the_score_is_missing_and_nothing_is_read(monkeypa
 
 
 def test_a_missing_engine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kontextbench_text, "find_spec", lambda name: None)
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
     metric = TextExact(Reader())
     assert metric.identity == {} and "pip install 'inkontext[eval]'" in (metric.available() or "")

@@ -16,8 +16,7 @@ import numpy as np
 from PIL import Image
 
 from inkontext.errors import OptionError
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import Score
+from inkontext.evaluation.score import Score
 
 CROP: Final = 112  # pixels a side of an aligned face
 # Where ArcFace's training put eyes, nose and corners of the mouth in that crop, (x, y) pixels.
@@ -25,7 +24,8 @@ PLACES: Final = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 RECOGNISER: Final = "glintr100.onnx"
-_DETECTORS: Final = "scrfd*.onnx"
+DETECTORS: Final = "scrfd*.onnx"
+NEEDS: Final = f"no face model; --face-model FOLDER with AuraFace's {RECOGNISER} and {DETECTORS}"
 _DETECTION: Final = (640, 640)
 
 
@@ -51,28 +51,13 @@ class Embedder(Protocol):
         ...
 
 
-class Identity:
-    """Cosine between the faces of reference and output, in [−1, 1]."""
-
-    name, unit, higher_is_better, is_share = "identity", "cosine", True, False
-    categories: tuple[str, ...] = ("character",)
-
-    def __init__(self, embedder: Embedder | None) -> None:
-        self.embedder = embedder
-        self.identity: dict[str, Any] = embedder.identity if embedder else {}
-
-    def available(self) -> str | None:
-        if self.embedder is None:
-            return f"no face model; --face-model FOLDER with AuraFace's {RECOGNISER} and {_DETECTORS}"
-        return self.embedder.available()
-
-    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        assert self.embedder is not None
-        before, after = self.embedder.embed(reference), self.embedder.embed(output)
-        seen = {"reference_faces": before.among if before else 0, "output_faces": after.among if after else 0}
-        if before is None or after is None:
-            return Score(None, f"no face in the {'reference' if before is None else 'output'}", seen)
-        return Score(float(before.vector @ after.vector), evidence=seen)
+def likeness(embedder: Embedder, before: Image.Image, after: Image.Image) -> Score:
+    """Cosine between the faces of two pictures, in [−1, 1]; missing where one has none."""
+    first, second = embedder.embed(before), embedder.embed(after)
+    seen = {"reference_faces": first.among if first else 0, "output_faces": second.among if second else 0}
+    if first is None or second is None:
+        return Score(None, f"no face in the {'reference' if first is None else 'output'}", seen)
+    return Score(float(first.vector @ second.vector), evidence=seen)
 
 
 class AuraFace:
@@ -82,9 +67,9 @@ class AuraFace:
         """The pack's folder, or one with models/auraface in it. Raises OptionError where a file is not there."""
         places = (folder, folder / "models/auraface")
         place = next((p for p in places if (p / RECOGNISER).is_file()), None)
-        detectors = sorted(place.glob(_DETECTORS)) if place else []
+        detectors = sorted(place.glob(DETECTORS)) if place else []
         if place is None or not detectors:
-            missing = _DETECTORS if place else RECOGNISER
+            missing = DETECTORS if place else RECOGNISER
             raise OptionError(f"the folder '{folder}' holds no {missing}; give the one with AuraFace's files")
         self._recogniser, self._detector = place / RECOGNISER, detectors[0]
         self.identity: dict[str, Any] = {
