@@ -21,7 +21,9 @@ _REACH: Final = 0.13  # of a side: the largest shift that is tried
 _STARTS: Final = 4  # best guesses that are refined at the coarsest level
 _SLOPE: Final = 0.02  # of full range a pixel: a steeper pixel can tell where it is
 _QUIET: Final = 0.008  # of full range: residuals are never taken to be quieter than this
-_LOW, _LOW_NORMAL = 0.3, 0.385  # the share of residuals that surely is no edit's; that quantile of a normal size
+_SOFT: Final = 0.8
+_JITTER: Final = 0.1
+_LOW, _LOW_NORMAL = 0.5, 0.6745  # the share of residuals that surely is no edit's; that quantile of a normal size
 _KNOTS: Final = 9  # of a tone curve
 _TUKEY: Final = 4.685  # standard deviations at which Tukey's weight reaches zero
 _SETTLED: Final = 0.002  # pixels that a corner moves in the last step
@@ -118,7 +120,8 @@ def search(level: Level, factors: list[complex]) -> list[Similarity]:
 
 def refine(level: Level, start: Similarity, rounds: int) -> Fit:
     """Gauss-Newton steps on Tukey's robust error, symmetric in the slopes of both pictures."""
-    before, centre = level.before, level.centre
+    centre = level.centre
+    before, after = _soften(level.before, _SOFT), _soften(level.after, _SOFT * abs(start.a))
     x, y = (g - c for g, c in zip(np.meshgrid(*(np.arange(n) + 0.5 for n in before.shape[1::-1])), centre, strict=True))
     radius = float(np.hypot(x, y).max())
     slopes = np.gradient(before, axis=(1, 0))
@@ -126,20 +129,21 @@ def refine(level: Level, start: Similarity, rounds: int) -> Fit:
     similarity, weight = start, None
     fit = Fit(start, 0.0, 0.0)
     for _ in range(rounds):
-        moved, seen = warp(level.after, similarity, centre)
+        moved, seen = warp(after, similarity, centre)
         seen = _shrink(seen)
         if (seen & steep).sum() < 4 * SMALLEST:
             return Fit(start, 0.0, 0.0)
         expected = before if weight is None else retoned(before, moved, weight)
         error = moved - expected
-        size = np.sqrt((error**2).mean(2))
-        sigma = spread(size[seen & steep])
-        weight = _least_around(np.square(np.clip(1 - (size / (_TUKEY * sigma)) ** 2, 0, None)) * seen)
         ours, theirs = np.gradient(expected, axis=(1, 0)), np.gradient(moved, axis=(1, 0))
+        steepness = sum(((o + t) ** 2).sum(2) / 4 for o, t in zip(ours, theirs, strict=True))
+        doubt = _QUIET**2 + _JITTER**2 * steepness
+        size = np.sqrt((error**2).mean(2) / doubt)
+        sigma = max(float(np.quantile(size[seen & steep], _LOW)) / _LOW_NORMAL, 1.0)
+        weight = _least_around(np.square(np.clip(1 - (size / (_TUKEY * sigma)) ** 2, 0, None)) * seen)
         fit = Fit(similarity, _agreement(ours, theirs, seen), _determined(ours, theirs, weight, x, y, radius))
         columns = _columns([(o + t) / 2 for o, t in zip(ours, theirs, strict=True)], x, y, radius)
-        steepness = (columns[2:] ** 2).sum((0, 3))
-        weighted = columns * (weight * steepness / (steepness + _SLOPE**2))[..., None]
+        weighted = columns * (weight / doubt * steepness / (steepness + _SLOPE**2))[..., None]
         normal = np.tensordot(weighted, columns, axes=((1, 2, 3), (1, 2, 3)))
         normal += 1e-6 * np.trace(normal) * np.eye(4) + 1e-12 * np.eye(4)
         step = -np.linalg.solve(normal, np.tensordot(weighted, error, axes=((1, 2, 3), (0, 1, 2))))
@@ -150,10 +154,6 @@ def refine(level: Level, start: Similarity, rounds: int) -> Fit:
         if abs(change.a - 1) * radius + abs(change.b) < _SETTLED:
             break
     return fit._replace(similarity=similarity)
-
-
-def spread(size: np.ndarray) -> float:
-    return max(float(np.quantile(size, _LOW)) / _LOW_NORMAL, _QUIET)
 
 
 def _columns(slopes: list[np.ndarray], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
@@ -254,6 +254,18 @@ def _least_around(weight: np.ndarray) -> np.ndarray:
         for by in (-1, 1):
             out = np.minimum(out, np.roll(weight, by, axis))
     return out
+
+
+def _soften(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur, float32."""
+    reach = int(4 * sigma + 1)
+    taps = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    taps = (taps / taps.sum()).astype(np.float32)
+    for axis in (0, 1):
+        padded = np.pad(picture, [(reach, reach) if axis == k else (0, 0) for k in range(3)], mode="edge")
+        count = picture.shape[axis]
+        picture = sum(t * np.take(padded, range(k, k + count), axis) for k, t in enumerate(taps))
+    return picture
 
 
 def _halve(picture: np.ndarray) -> np.ndarray:
