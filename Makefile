@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all bench lint format docs clean
+.PHONY: demo test test-all bench suite lint format docs clean
 
 demo: .venv/installed
 	@$(BIN)/inkontext edit examples/friends.png "the bunny should wear a purple scarf" --seed 1 --out out/demo.png
@@ -22,6 +22,10 @@ bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.promises --json benchmarks/results/promises.json
 	$(BIN)/python -m benchmarks.load_memory --json benchmarks/results/load_memory.json
 	$(BIN)/python -m benchmarks.cli_start --json benchmarks/results/cli_start.json
+
+# Every evaluation on a small bench made on the fly; reports in out/suite.
+suite: .venv/installed-dev
+	$(BIN)/python -m benchmarks.suite --model tiny --rows 40 --out out/suite
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

@@ -3,7 +3,8 @@
     python -m benchmarks.training [--json FILE]
 
 Both loops see the same latents and text, make the same rectified-flow loss, clip and step AdamW, in bfloat16
-autocast. The frozen parts (autoencoder, towers) are left out on both sides.
+autocast, each in a process of its own and as its user would run it: ours with the attention and the allocator that
+`inkontext train` sets. The frozen parts (autoencoder, towers) are left out on both sides.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from inkontext.model.initialise import initialise
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.allocator import keep_freed_memory
+from inkontext.runtime.attention import attention_for_training
 from inkontext.sequence import image_ids, text_ids
 from inkontext.training.config import OptimiserSection
 from inkontext.training.optimiser import Learner
@@ -76,7 +78,7 @@ def ours(model: FluxTransformer, data: dict[str, Tensor], compiled: bool) -> Cal
 
     def step() -> None:
         z = interpolate(data["x0"], data["eps"], data["t"][:, None, None])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), attention_for_training(z.device, len(ids) + TEXT):
             img = torch.cat([z, data["context"]], dim=1)
             v = model(img, ids, data["txt"], words, data["t"], data["vec"])[:, : z.shape[1]]
         flow_matching_loss(v.float(), data["x0"], data["eps"]).mean().backward()

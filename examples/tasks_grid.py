@@ -1,6 +1,7 @@
 """One picture of what a model does: reference, instruction and result for each of the five tasks.
 
-The rows are the first held-out pairs of each task in the bench (`--skip` goes further down), not chosen by eye.
+The rows are the first held-out pairs of each task in the bench whose words the model can read (`--skip` goes further
+down), not chosen by eye.
 
     python examples/tasks_grid.py --model tiny --out docs/tasks.png
     python examples/tasks_grid.py --photos FOLDER --emoji FOLDER --rows 2
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -28,12 +29,16 @@ INK, GREY = (20, 20, 20), (110, 110, 110)
 Example = tuple[Pair, Image.Image]
 
 
-def held_out(seed: int, size: int, count: int, skip: int, outside: Outside | None) -> list[Pair]:
-    """`count` pairs of each task, in the order of `NAMES`."""
-    table = rows(seed)
-    chosen = [n for task in CATEGORIES for n in [i for i, row in enumerate(table) if row.task == task][skip:][:count]]
-    pairs = [pair for _, pair in bench_pairs(seed, size, outside, chosen)]
-    return sorted(pairs, key=lambda pair: list(NAMES).index(pair.task))
+def held_out(
+    seed: int, size: int, count: int, skip: int, outside: Outside | None, readable: Callable[[str], bool]
+) -> list[Pair]:
+    """`count` pairs of each task, in the order of `NAMES`, without those whose instruction is not `readable`."""
+    table, spare = rows(seed), 8
+    chosen = [
+        n for task in CATEGORIES for n in [i for i, row in enumerate(table) if row.task == task][skip:][: count + spare]
+    ]
+    pairs = [pair for _, pair in bench_pairs(seed, size, outside, chosen) if readable(pair.instruction)]
+    return [pair for task in NAMES for pair in [p for p in pairs if p.task == task][:count]]
 
 
 def draw(examples: Sequence[Example], columns: int) -> Image.Image:
@@ -91,8 +96,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     outside = Outside(args.photos, args.emoji) if args.photos or args.emoji else None
     pipeline = None if args.targets else Pipeline.from_pretrained(args.model)
     size = args.size or (pipeline.resolution if pipeline else 128)
+
+    def readable(words: str) -> bool:
+        return pipeline is None or pipeline.towers.count(words) <= pipeline.text_length
+
     examples: list[Example] = []
-    for pair in held_out(args.seed, size, args.rows, args.skip, outside):
+    for pair in held_out(args.seed, size, args.rows, args.skip, outside, readable):
         if pipeline is None:
             examples.append((pair, pair.target))
             continue

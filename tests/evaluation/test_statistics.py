@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
-from inkontext.evaluation.statistics import apportion, middle, share, spread, wilson
+from inkontext.evaluation.statistics import apportion, bootstrap_mean, middle, share, spread, wilson
 
 BENCH = {"local": 416, "global": 262, "character": 193, "text": 92, "style": 63}
 
@@ -44,3 +46,14 @@ def test_a_larger_sample_holds_the_smaller() -> None:
     assert sorted(whole) == list(range(416))
     assert spread(40, 416)[:10] == spread(10, 416)
     assert max(b - a for a, b in pairwise(sorted(spread(16, 416)))) <= 64
+
+
+def test_the_bootstrap_of_a_mean_against_another_library_and_the_normal_interval() -> None:
+    values = np.random.default_rng(3).exponential(2.0, 300).tolist()
+    ends = bootstrap_mean(values)
+    other = bootstrap((values,), np.mean, method="percentile", n_resamples=4000, random_state=1).confidence_interval
+    assert ends == pytest.approx((other.low, other.high), rel=0.02)
+    half = 1.96 * np.std(values, ddof=1) / 300**0.5
+    assert ends == pytest.approx((np.mean(values) - half, np.mean(values) + half), rel=0.03)
+    assert bootstrap_mean(values) == ends  # the same values, the same interval
+    assert bootstrap_mean([]) is None and bootstrap_mean([1.0]) is None and bootstrap_mean([2.0, 2.0]) == (2.0, 2.0)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli import options as o
+from inkontext.cli.eval_kontextbench import kontextbench
 
 if TYPE_CHECKING:
     from inkontext.evaluation.world import Evaluation
@@ -128,3 +130,8 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
             raise Cancelled(f"interrupted; {kept}") from None
     print_table(result, Console())
     return result
+
+
+app.add_typer(eval_preference.app, name="preference")
+app.command("latency")(eval_latency.latency)
+app.command("kontextbench")(kontextbench)

@@ -153,7 +153,11 @@ class Folder:
         self.identity: dict[str, Any] = {"kind": "outputs", "digest": digest}
 
     def make(self, case: Case) -> Image.Image | NoPicture:
-        path = self.files.get(case.key)
+        return self.read(case.key)
+
+    def read(self, key: str) -> Image.Image | NoPicture:
+        """The picture named after a key."""
+        path = self.files.get(key)
         if path is None:
             return NoPicture("no such picture")
         try:

@@ -53,7 +53,7 @@ class TextTowers:
 
     def count(self, prompt: str) -> int:
         """Tokens of the sequence tower that a prompt takes, its end token included."""
-        return len(self.t5_tokenizer(prompt).input_ids)
+        return len(self.t5_tokenizer(prompt, verbose=False).input_ids)
 
     @torch.no_grad()
     def encode(self, prompt: str) -> TextEncoding:

@@ -88,23 +88,42 @@ def _question(row: Row, pair: Pair) -> tuple[object, ...]:
     return (row.image_idx, row.task, pair.edit.kind, pair.scene_after)
 
 
-def write_bench(folder: str | Path, seed: int = 0, size: int = 128, outside: Outside | None = None) -> int:
-    """Write the bench into an empty or new folder; returns how many pairs it holds."""
+def write_bench(
+    folder: str | Path,
+    seed: int = 0,
+    size: int = 128,
+    outside: Outside | None = None,
+    only: Collection[int] | None = None,
+) -> int:
+    """Write the bench into an empty or new folder; returns how many pairs it holds.
+
+    only: numbers of the plan; these pairs alone, under the keys that they have among all.
+    """
     root = Path(folder)
     if root.exists() and any(root.iterdir()):
         raise OptionError(f"The folder {root} is not empty; name a new one for the bench.")
     try:
         for part in ("test/images", "targets", "masks"):
             (root / part).mkdir(parents=True)
-        lines, prompts = [], {}
-        for n, (row, pair) in enumerate(bench_pairs(seed, size, outside)):
-            prompt = prompts[row.image_idx] = prompts.get(row.image_idx, -1) + 1
+        lines, prompts = [], _prompt_numbers(rows(seed))
+        numbers = range(len(prompts)) if only is None else sorted(only)
+        for n, (row, pair) in zip(numbers, bench_pairs(seed, size, outside, only), strict=True):
             _save(root, f"{n:04d}", pair)
-            lines.append(json.dumps(_record(f"{n:04d}", row, pair, prompt)))
+            lines.append(json.dumps(_record(f"{n:04d}", row, pair, prompts[n])))
         (root / "test/metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"Cannot write the bench into {root}: {error.strerror}; free some space.") from error
     return len(lines)
+
+
+def _prompt_numbers(plan: Sequence[Row]) -> list[int]:
+    """For each row, how many before it have the same base image."""
+    counts: dict[int, int] = {}
+    out = []
+    for row in plan:
+        out.append(counts.get(row.image_idx, 0))
+        counts[row.image_idx] = out[-1] + 1
+    return out
 
 
 def _save(root: Path, key: str, pair: Pair) -> None:

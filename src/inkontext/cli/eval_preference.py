@@ -1,0 +1,133 @@
+"""`inkontext eval preference VERB`: plan a blind comparison, import its votes, rate the systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inkontext.cli.eval_outputs import check_places
+
+if TYPE_CHECKING:
+    from inkontext.evaluation.preference import Study
+
+app = typer.Typer(name="preference", help="A blind comparison of systems by people.", no_args_is_help=True)
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
+
+
+@app.command()
+def plan(
+    study: StudyFolder,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[NAME=FOLDER]...", help="Further systems.")] = None,
+    systems: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FOLDER", help="A system's pictures, KEY.png; two or more.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The requests: KontextBench's folder, or a .jsonl file; shown to the voters.")
+    ] = None,
+    dimensions: Annotated[
+        str | None, typer.Option(help="Some of instruction, consistency, aesthetics, realism, typography; with commas.")
+    ] = None,
+    per_pair: Annotated[int | None, typer.Option(help="Trials of each pair of systems; 30, or all keys.")] = None,
+    checks: Annotated[float, typer.Option(help="Attention checks beside the trials, as a share of these.")] = 0.1,
+    raters: Annotated[str | None, typer.Option(help="Only these may vote; names with commas.")] = None,
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Another seed draws other trials.")] = 0,
+) -> None:
+    """Write a study: index.html and pictures/ to vote on, study.json with the key to them.
+
+    Keep study.json from the voters: it says which picture is whose.
+    """
+    from inkontext.evaluation.preference import choose_dimensions
+    from inkontext.evaluation.preference_data import read_prompts, read_systems
+    from inkontext.evaluation.preference_folder import Order, write_study
+
+    order = Order(
+        read_systems([*(systems or ()), *(more or ())]),
+        None if data is None else read_prompts(data),
+        choose_dimensions(dimensions),
+        per_pair,
+        checks,
+        seed,
+        _names(raters),
+    )
+    _tell(write_study(study, order), study, dimensions)
+
+
+def _names(raters: str | None) -> tuple[str, ...] | None:
+    from inkontext.errors import OptionError
+
+    if raters is None:
+        return None
+    names = tuple(name.strip() for name in raters.split(",") if name.strip())
+    if not names or len(set(names)) < len(names):
+        raise OptionError("--raters names people, each once, with commas")
+    return names
+
+
+def _tell(study: Study, folder: Path, chosen: str | None) -> None:
+    votes = {name: sum(name in trial.dimensions for trial in study.trials) for name in study.questions}
+    checks = len(study.trials) - len(study.compared)
+    print(f"{len(study.compared)} trials and {checks} attention checks of {len(study.systems)} systems in {folder}")
+    for name, count in votes.items():
+        print(f"  {count:5d}  {name}: {study.questions[name]}")
+    for name in (chosen or "").split(","):
+        if name.strip() and name.strip() not in votes:
+            print(f"         {name.strip()}: never asked, it suits none of these requests")
+    if study.left_out:
+        first, system = next(iter(study.left_out.items()))
+        print(f"{len(study.left_out)} keys are left out, not every system has their picture (of {first}: {system})")
+    print("give the voters index.html and pictures/; keep study.json")
+
+
+@app.command("import")
+def import_(
+    study: StudyFolder,
+    votes: Annotated[list[Path], typer.Argument(metavar="VOTES.csv...", help="Files that voters have sent.")],
+) -> None:
+    """Take votes into the study's database; a row that cannot be taken is named, the others are."""
+    from rich.console import Console
+
+    from inkontext.evaluation.preference import read_study
+    from inkontext.evaluation.preference_votes import import_votes
+
+    console = Console(stderr=True)
+    for outcome in import_votes(study, read_study(study), votes):
+        for line, reason in outcome.refused:
+            text = f"{outcome.name}, line {line}: {reason}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        counts = f"{outcome.taken} votes taken, {outcome.known} known already, {len(outcome.refused)} refused"
+        print(f"{outcome.name}: {counts}")
+
+
+@app.command()
+def rate(
+    study: StudyFolder,
+    resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the intervals.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Of the bootstrap and of Elo's orders.")] = 0,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for report.html and results.json.")] = None,
+) -> None:
+    """Rate the systems by the imported votes: Bradley-Terry, Elo, who wins against whom, agreement."""
+    check_places(json, out)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from inkontext.evaluation.preference import read_study
+    from inkontext.evaluation.preference_rate import results
+    from inkontext.evaluation.preference_report import preference_report
+    from inkontext.evaluation.preference_votes import read_votes
+    from inkontext.storage import write_json
+
+    there = read_study(study)
+    votes = read_votes(study, there)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("rating", total=None)
+        body = results(there, votes, resamples, seed, lambda done, total: bar.update(task, completed=done, total=total))
+    report = preference_report(body)
+    report.show(Console())
+    if json is not None:
+        write_json(json, body)
+    if out is not None:
+        report.write(out)
+        write_json(out / "results.json", body)

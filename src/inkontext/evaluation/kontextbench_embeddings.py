@@ -1,0 +1,146 @@
+"""Cosines of image and text embeddings: CLIP's and a self-supervised image model's, from folders that are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from inkontext.errors import OptionError
+from inkontext.evaluation.kontextbench_data import Item
+from inkontext.evaluation.kontextbench_metrics import ALL, Last, Score
+from inkontext.evaluation.world_systems import digest
+from inkontext.runtime.device import choose_device
+from inkontext.weights.quiet import no_bars
+
+
+def _load(kind: Any, folder: Path, **options: Any) -> Any:
+    """A part of transformers' from a local folder. Raises OptionError."""
+    try:
+        with no_bars():
+            return kind.from_pretrained(folder, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise OptionError(f"'{folder}' holds no {kind.__name__} that can be loaded ({reason}); check it") from error
+
+
+def _network(kind: Any, folder: Path, option: str, device: torch.device) -> Any:
+    """A network in float32 for inference, from safetensors only. Raises OptionError."""
+    if not folder.is_dir():
+        raise OptionError(f"there is no folder '{folder}'; give {option} the one of a model")
+    return _load(kind, folder, use_safetensors=True).eval().to(device, torch.float32)
+
+
+class Clip:
+    """A CLIPModel with its processor and tokenizer, float32."""
+
+    def __init__(self, folder: Path, device: str | None = None) -> None:
+        """Raises OptionError where the folder holds no such model."""
+        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+        self.device = choose_device(device)
+        self.model = _network(CLIPModel, folder, "--clip", self.device)
+        self.processor, self.tokenizer = _load(AutoImageProcessor, folder), _load(AutoTokenizer, folder)
+        self.length = self.model.config.text_config.max_position_embeddings
+        self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
+        self.cosines = Last(self._image_cosine)
+
+    def image(self, picture: Image.Image) -> Tensor:
+        """Unit vector `[D]`."""
+        pixels = self.processor(images=picture, return_tensors="pt")["pixel_values"].to(self.device)
+        pooled = self.model.vision_model(pixel_values=pixels).pooler_output
+        return F.normalize(self.model.visual_projection(pooled), dim=-1)[0]
+
+    @torch.no_grad()
+    def _image_cosine(self, reference: Image.Image, output: Image.Image) -> float:
+        return float(self.image(reference) @ self.image(output))
+
+    @torch.no_grad()
+    def text_cosine(self, text: str, output: Image.Image) -> tuple[float, bool]:
+        """Cosine of text and picture, and whether the text was cut to the model's length."""
+        whole = self.tokenizer(text, return_tensors="pt")["input_ids"]
+        inputs = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=self.length)
+        pooled = self.model.text_model(**{k: v.to(self.device) for k, v in inputs.items()}).pooler_output
+        vector = F.normalize(self.model.text_projection(pooled), dim=-1)[0]
+        return float(vector @ self.image(output)), whole.shape[1] > self.length
+
+
+class Dino:
+    """An image model whose first token sums the picture up (DINO, DINOv2), float32."""
+
+    def __init__(self, folder: Path, device: str | None = None) -> None:
+        """Raises OptionError where the folder holds no such model."""
+        from transformers import AutoImageProcessor, AutoModel
+
+        self.device = choose_device(device)
+        self.model = _network(AutoModel, folder, "--dino", self.device)
+        self.processor = _load(AutoImageProcessor, folder)
+        self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
+
+    @torch.no_grad()
+    def cosine(self, reference: Image.Image, output: Image.Image) -> float:
+        """Of the first tokens of the last layer."""
+        inputs = self.processor(images=[reference, output], return_tensors="pt")["pixel_values"].to(self.device)
+        a, b = F.normalize(self.model(pixel_values=inputs).last_hidden_state[:, 0], dim=-1)
+        return float(a @ b)
+
+
+class _Cosine:
+    """What the three scores share: they need a network that was given."""
+
+    unit, higher_is_better, is_share, categories = "cosine", True, False, ALL
+    needs = ""
+
+    def __init__(self, model: Clip | Dino | None) -> None:
+        self.identity: dict[str, Any] = model.identity if model else {}
+        self.has_model = model is not None
+
+    def available(self) -> str | None:
+        return None if self.has_model else self.needs
+
+
+class ClipImage(_Cosine):
+    """CLIP's image embeddings of reference and output."""
+
+    name, needs = "clip_image", "no CLIP model; --clip FOLDER"
+
+    def __init__(self, model: Clip | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        return Score(self.model.cosines(reference, output))
+
+
+class ClipText(_Cosine):
+    """CLIP's embeddings of instruction and output."""
+
+    name, needs = "clip_text", "no CLIP model; --clip FOLDER"
+
+    def __init__(self, model: Clip | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        value, cut = self.model.text_cosine(item.instruction, output)
+        return Score(value, evidence={"instruction_cut": cut})
+
+
+class DinoImage(_Cosine):
+    """A self-supervised model's embeddings of reference and output."""
+
+    name, needs = "dino", "no DINO model; --dino FOLDER"
+
+    def __init__(self, model: Dino | None) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.model is not None
+        return Score(self.model.cosine(reference, output))
