@@ -17,14 +17,21 @@ _GROWTH: Final = 0.054
 _TURNS: Final = _TURN * np.arange(-6, 7)
 _SCALES: Final = np.exp(_GROWTH * np.arange(-5, 6))
 _NEAR: Final = (-1, 0, 1)
-_REACH: Final = 0.13  # of a side: the largest shift that is tried
+_REACH: Final = 0.23  # of a side: the largest shift that is tried
 _STARTS: Final = 4  # best guesses that are refined at the coarsest level
 _SLOPE: Final = 0.02  # of full range a pixel: a steeper pixel can tell where it is
-_QUIET: Final = 0.008  # of full range: residuals are never taken to be quieter than this
+_QUIET: Final = 0.05  # of full range: residuals are never taken to be quieter than this
 _SOFT: Final = 0.8
-_JITTER: Final = 0.1
-_LOW, _LOW_NORMAL = 0.5, 0.6745  # the share of residuals that surely is no edit's; that quantile of a normal size
+_WINDOW: Final = 3.0
+_FAINT: Final = 0.02
+_FLOOR: Final = 1.0
+_FLOOR2 = 1.0
+_QUIET2 = 0.008
+_FAR = 1.0
+_TONE = 0.02
 _KNOTS: Final = 9  # of a tone curve
+_JITTER: Final = 0.1
+_LOW, _LOW_NORMAL = 0.4, 0.5244  # the share of residuals that surely is no edit's; that quantile of a normal size
 _TUKEY: Final = 4.685  # standard deviations at which Tukey's weight reaches zero
 _SETTLED: Final = 0.002  # pixels that a corner moves in the last step
 _EDGE: Final = 2  # pixels along the border whose colours are mixed with what lies outside
@@ -56,6 +63,7 @@ class Fit(NamedTuple):
     similarity: Similarity
     agreement: float
     determined: float
+    weight: np.ndarray = np.zeros(0)
 
 
 def pyramid(before: np.ndarray, after: np.ndarray) -> list[Level]:
@@ -69,6 +77,7 @@ def pyramid(before: np.ndarray, after: np.ndarray) -> list[Level]:
     return levels
 
 
+POLISH=True
 def find(levels: list[Level]) -> Fit:
     """The similarity that takes `before` to `after`, in pixels of the full pictures.
 
@@ -87,6 +96,8 @@ def find(levels: list[Level]) -> Fit:
     for finer in levels[-3::-1]:
         start = Similarity(best.similarity.a, best.similarity.b * 2)
         best = refine(finer, start, 12)
+    if POLISH:
+        best = polish(levels[0], best, 8)
     return best._replace(similarity=Similarity(best.similarity.a, best.similarity.b * levels[0].factor))
 
 
@@ -119,31 +130,32 @@ def search(level: Level, factors: list[complex]) -> list[Similarity]:
 
 
 def refine(level: Level, start: Similarity, rounds: int) -> Fit:
-    """Gauss-Newton steps on Tukey's robust error, symmetric in the slopes of both pictures."""
+    """Gauss-Newton steps on Tukey's robust error of what stands out, symmetric in the slopes of both pictures."""
     centre = level.centre
-    before, after = _soften(level.before, _SOFT), _soften(level.after, _SOFT * abs(start.a))
+    soft, soft_after = soften(level.before, _SOFT), soften(level.after, _SOFT * abs(start.a))
+    before, after = _standing_out(soft, _WINDOW), _standing_out(soft_after, _WINDOW * abs(start.a))
     x, y = (g - c for g, c in zip(np.meshgrid(*(np.arange(n) + 0.5 for n in before.shape[1::-1])), centre, strict=True))
     radius = float(np.hypot(x, y).max())
-    slopes = np.gradient(before, axis=(1, 0))
-    steep = np.sqrt(sum((s**2).sum(2) for s in slopes)) > _SLOPE
-    similarity, weight = start, None
+    steep = np.sqrt(sum((s**2).sum(2) for s in np.gradient(soft, axis=(1, 0)))) > _SLOPE
+    ours = np.gradient(before, axis=(1, 0))
+    similarity = start
     fit = Fit(start, 0.0, 0.0)
     for _ in range(rounds):
         moved, seen = warp(after, similarity, centre)
         seen = _shrink(seen)
         if (seen & steep).sum() < 4 * SMALLEST:
             return Fit(start, 0.0, 0.0)
-        expected = before if weight is None else retoned(before, moved, weight)
-        error = moved - expected
-        ours, theirs = np.gradient(expected, axis=(1, 0)), np.gradient(moved, axis=(1, 0))
-        steepness = sum(((o + t) ** 2).sum(2) / 4 for o, t in zip(ours, theirs, strict=True))
+        error = moved - before
+        theirs = np.gradient(moved, axis=(1, 0))
+        mean = [(o + t) / 2 for o, t in zip(ours, theirs, strict=True)]
+        steepness = sum((m**2).sum(2) for m in mean)
         doubt = _QUIET**2 + _JITTER**2 * steepness
         size = np.sqrt((error**2).mean(2) / doubt)
-        sigma = max(float(np.quantile(size[seen & steep], _LOW)) / _LOW_NORMAL, 1.0)
+        sigma = max(float(np.quantile(size[seen & steep], _LOW)) / _LOW_NORMAL, _FLOOR)
         weight = _least_around(np.square(np.clip(1 - (size / (_TUKEY * sigma)) ** 2, 0, None)) * seen)
-        fit = Fit(similarity, _agreement(ours, theirs, seen), _determined(ours, theirs, weight, x, y, radius))
-        columns = _columns([(o + t) / 2 for o, t in zip(ours, theirs, strict=True)], x, y, radius)
-        weighted = columns * (weight / doubt * steepness / (steepness + _SLOPE**2))[..., None]
+        fit = Fit(similarity, _agreement(ours, theirs, seen & steep), _determined(ours, theirs, weight, x, y, radius), weight)
+        columns = _columns(mean, x, y, radius)
+        weighted = columns * (weight / doubt)[..., None]
         normal = np.tensordot(weighted, columns, axes=((1, 2, 3), (1, 2, 3)))
         normal += 1e-6 * np.trace(normal) * np.eye(4) + 1e-12 * np.eye(4)
         step = -np.linalg.solve(normal, np.tensordot(weighted, error, axes=((1, 2, 3), (0, 1, 2))))
@@ -154,6 +166,51 @@ def refine(level: Level, start: Similarity, rounds: int) -> Fit:
         if abs(change.a - 1) * radius + abs(change.b) < _SETTLED:
             break
     return fit._replace(similarity=similarity)
+
+
+def polish(level: Level, start: Fit, rounds: int) -> Fit:
+    """Go on from `start` with the colours themselves, BEFORE's brought to AFTER's tones: finer than `refine`."""
+    centre = level.centre
+    before, after = soften(level.before, _SOFT), soften(level.after, _SOFT * abs(start.similarity.a))
+    x, y = (g - c for g, c in zip(np.meshgrid(*(np.arange(n) + 0.5 for n in before.shape[1::-1])), centre, strict=True))
+    radius = float(np.hypot(x, y).max())
+    steep = np.sqrt(sum((s**2).sum(2) for s in np.gradient(before, axis=(1, 0)))) > _SLOPE
+    similarity, weight = start.similarity, start.weight
+    for _ in range(rounds):
+        moved, seen = warp(after, similarity, centre)
+        seen = _shrink(seen)
+        if (seen & steep).sum() < 4 * SMALLEST or weight.sum() < SMALLEST:
+            return start
+        if similarity is start.similarity:
+            weight = _main_tones(before, moved, weight)
+        expected = retoned(before, moved, weight)
+        error = moved - expected
+        ours, theirs = np.gradient(expected, axis=(1, 0)), np.gradient(moved, axis=(1, 0))
+        mean = [(o + t) / 2 for o, t in zip(ours, theirs, strict=True)]
+        steepness = sum((m**2).sum(2) for m in mean)
+        doubt = _QUIET2**2 + _JITTER**2 * steepness
+        size = np.sqrt((error**2).mean(2) / doubt)
+        sigma = max(float(np.quantile(size[seen & steep], _LOW)) / _LOW_NORMAL, _FLOOR2)
+        weight = _least_around(np.square(np.clip(1 - (size / (_TUKEY * sigma)) ** 2, 0, None)) * seen)
+        columns = _columns(mean, x, y, radius)
+        weighted = columns * (weight / doubt * steepness / (steepness + _SLOPE**2))[..., None]
+        normal = np.tensordot(weighted, columns, axes=((1, 2, 3), (1, 2, 3)))
+        normal += 1e-6 * np.trace(normal) * np.eye(4) + 1e-12 * np.eye(4)
+        step = -np.linalg.solve(normal, np.tensordot(weighted, error, axes=((1, 2, 3), (0, 1, 2))))
+        change = Similarity(1 + complex(step[0], step[1]) / radius, complex(step[2], step[3]))
+        similarity = similarity.after(change)
+        if abs(similarity.a - start.similarity.a) * radius + abs(similarity.b - start.similarity.b) > _FAR:
+            return start
+        if abs(change.a - 1) * radius + abs(change.b) < _SETTLED:
+            break
+    return start._replace(similarity=similarity)
+
+
+def _standing_out(picture: np.ndarray, window: float) -> np.ndarray:
+    """The picture less its surroundings, over their contrast: a change of tones hardly changes it."""
+    out = picture - soften(picture, window)
+    contrast = soften((out**2).mean(2, keepdims=True), window)
+    return out / np.sqrt(contrast + _FAINT**2)
 
 
 def _columns(slopes: list[np.ndarray], x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
@@ -178,6 +235,15 @@ def _determined(ours, theirs, weight, x, y, radius) -> float:
     return float(values[0] / max(values[-1], 1e-12))
 
 
+def _main_tones(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weights that leave the tones of the larger part: least absolute deviation, by reweighting."""
+    first = weight
+    for k in range(8):
+        error = np.sqrt(((retoned(before, after, weight) - after) ** 2).sum(2))
+        weight = first / (error + _TONE)**(1 if k < 4 else 2)
+    return weight
+
+
 def retoned(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """`before` in the tones of `after`: in each channel the smooth curve through `_KNOTS` that fits best.
 
@@ -186,7 +252,7 @@ def retoned(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> np.nda
     out = np.empty_like(before)
     flat = weight.reshape(-1).astype(np.float32)
     bend = np.diff(np.eye(_KNOTS), 2, axis=0)
-    pull = 1e-4 * (float(flat.sum()) + 1) * (bend.T @ bend + 1e-2 * np.eye(_KNOTS))
+    pull = 1e-4 * (float(flat.sum()) + 1e-6) * (bend.T @ bend + 1e-2 * np.eye(_KNOTS))
     straight = np.linspace(0, 1, _KNOTS)
     for channel in range(before.shape[2]):
         v, goal = before[..., channel].reshape(-1), after[..., channel].reshape(-1)
@@ -256,7 +322,7 @@ def _least_around(weight: np.ndarray) -> np.ndarray:
     return out
 
 
-def _soften(picture: np.ndarray, sigma: float) -> np.ndarray:
+def soften(picture: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur, float32."""
     reach = int(4 * sigma + 1)
     taps = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
