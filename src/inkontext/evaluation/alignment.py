@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from inkontext.errors import PictureError
-from inkontext.evaluation.registration import Similarity, register
+from inkontext.evaluation.registration import register
+from inkontext.evaluation.resampling import Similarity
 from inkontext.evaluation.untouched import untouched
 
 KEYS: Final = ("shift_x", "shift_y", "scale", "rotation", "untouched_psnr")

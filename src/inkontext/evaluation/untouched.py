@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from inkontext.evaluation.registration import Similarity, soften, warp
+from inkontext.evaluation.resampling import Similarity, reduced, soften, warp
 
 HIGHEST: Final = 99.0  # dB where not a value differs
 _AREA: Final = 1_500_000  # pixels at which edits are looked for; larger pictures are reduced
@@ -59,7 +58,7 @@ def untouched(before: np.ndarray, after: np.ndarray, move: Similarity | None) ->
 def left_alone(before: np.ndarray, after: np.ndarray, move: Similarity | None) -> tuple[np.ndarray, int]:
     """Where the edit left the picture alone, bool `[H / factor, W / factor]`, and the factor."""
     factor = int(np.ceil(np.sqrt(before.shape[0] * before.shape[1] / _AREA)))
-    first, second = (_reduced(picture, factor) for picture in (before, after))
+    first, second = (reduced(picture, factor) for picture in (before, after))
     difference = _around(((first - second) ** 2).mean(2))
     if move is not None and move != Similarity():
         height, width = before.shape[:2]
@@ -70,11 +69,6 @@ def left_alone(before: np.ndarray, after: np.ndarray, move: Similarity | None) -
     typical = float(np.sqrt(np.quantile(difference, _TYPICAL)))
     limit = max(_VISIBLE, _TIMES * typical) if typical < _LOST else 0.0
     return difference <= limit**2, factor
-
-
-def _reduced(picture: np.ndarray, factor: int) -> np.ndarray:
-    image = Image.fromarray(picture)
-    return np.asarray(image if factor == 1 else image.reduce(factor), dtype=np.float32)
 
 
 def _around(squares: np.ndarray) -> np.ndarray:
