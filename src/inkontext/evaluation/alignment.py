@@ -8,7 +8,7 @@ numbers from what the pictures have in common, whatever part was edited; `untouc
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,8 +17,6 @@ from inkontext.errors import PictureError
 from inkontext.evaluation.registration import register
 from inkontext.evaluation.resampling import Similarity
 from inkontext.evaluation.untouched import untouched
-
-KEYS: Final = ("shift_x", "shift_y", "scale", "rotation", "untouched_psnr")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Alignment:
         scale: size in AFTER over size in BEFORE.
         rotation: degrees, counter-clockwise as seen.
         untouched_psnr: dB, AFTER against BEFORE at the same place, over what the edit left alone; at most 99.
-        quality: share of BEFORE's visible structure that is found again in AFTER at its new place, from 0 to 1.
+        quality: from 0 to 1, how alike BEFORE's structure and AFTER's are at its new place; an edit lowers it.
         overlap: share of BEFORE's area that lies within AFTER.
         untouched_share: share of AFTER's area that was judged left alone.
         reason: why there is no shift, scale and rotation.
@@ -49,7 +47,7 @@ class Alignment:
     reason: str | None
     untouched_reason: str | None
 
-    def as_dict(self) -> dict[str, float | str | None]:
+    def as_dict(self) -> dict[str, Any]:
         """The fields as plain values, numbers to six decimals."""
         return {k: round(v, 6) + 0.0 if isinstance(v, float) else v for k, v in asdict(self).items()}
 

@@ -26,7 +26,7 @@ _STARTS: Final = 4  # best guesses that are refined at the coarsest level
 _DULL: Final = 0.005  # of full range a pixel: slopes below are held back in the search
 _TEXTURE: Final = 0.02  # of full range a pixel: a steeper pixel has texture
 _LEAST: Final = 64  # pixels with texture, at least
-_AGREE: Final = 0.4  # agreement from which on a fit is believed; pictures that have nothing in common reach 0.3
+_AGREE: Final = 0.35  # agreement from which on a fit is believed; unrelated pictures reached 0.21
 _DETERMINED: Final = 0.003  # a fit with less leaves a motion open, as along stripes
 
 
@@ -87,7 +87,7 @@ def find(levels: list[Level]) -> Fit:
     best = max(tried, key=lambda fit: fit.agreement)
     for level in reversed(finer):
         best = refine(level, Similarity(best.similarity.a, best.similarity.b * 2), 12)
-    return polish(levels[0], best, 8)
+    return polish(levels[0], best, 16)
 
 
 def _near(a: complex, i: int, j: int) -> complex:

@@ -174,7 +174,7 @@ def _columns(slopes: list[np.ndarray], grid: _Grid) -> np.ndarray:
 def _agreement(before: np.ndarray, moved: np.ndarray, where: np.ndarray) -> float:
     """Mean over `where` of what both have in common over what they have."""
     a, b = before[where], moved[where]
-    return float((2 * (a * b).sum(1) / ((a**2).sum(1) + (b**2).sum(1) + 1e-6)).mean())
+    return float((2 * (a * b).sum(1) / np.maximum((a**2).sum(1) + (b**2).sum(1), 1e-12)).mean())
 
 
 def _determined(ours: list[np.ndarray], theirs: list[np.ndarray], weight: np.ndarray, grid: _Grid) -> float:
