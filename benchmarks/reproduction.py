@@ -83,7 +83,7 @@ CLAIMS = {
     "4 latent channels": Claim(autoencoder="ae-4", channels=4),
     "heads not aligned at the start": Claim(aligned=0.0),
 }
-SHORT = dict(zip(CLAIMS, ("base", "channel", "edit-only", "mu-046", "mu-115", "ae-4", "free-heads"), strict=True))
+SHORT = dict(zip(CLAIMS, ("base", "channel", "edit-only", "mu-046", "mu-115", "4-channels", "free-heads"), strict=True))
 
 
 def small(channels: int) -> Preset:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ import pytest
 from PIL import Image
 
 from inkontext.data.world.bench import write_bench
+from inkontext.evaluation.alignment import Alignment
 from inkontext.evaluation.kontextbench_data import Item
 from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.world_systems import NoPicture
@@ -56,17 +54,14 @@ class Noisy:
         return Image.fromarray(np.clip(np.asarray(reference).astype(int) + noise, 0, 255).astype(np.uint8))
 
 
-def whole_psnr(before: np.ndarray, after: np.ndarray) -> SimpleNamespace:
+def whole_psnr(before: np.ndarray, after: np.ndarray) -> Alignment:
     """The alignment's shape of answer: a constant shift of (3, 4), PSNR over all pixels; none for equal pictures."""
     error = float(((before.astype(float) - after) ** 2).mean())
     psnr = None if error == 0 else 10 * float(np.log10(255**2 / error))
-    return SimpleNamespace(shift_x=3.0, shift_y=4.0, scale=1.0, rotation=0.0, untouched_psnr=psnr)
+    why = None if psnr is not None else "no untouched region was found"
+    return Alignment(3.0, 4.0, 1.0, 0.0, psnr, 1.0, 1.0, 1.0, None, why)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any] = whole_psnr) -> None:
-    """Put `measure` where `evaluation/alignment.py` is imported from."""
-    name = "inkontext.evaluation.alignment"
-    module = ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None)
-    module.measure = measure  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, name, module)
+def stand_in(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Alignment] = whole_psnr) -> None:
+    """Put `measure` in place of `alignment.measure`."""
+    monkeypatch.setattr("inkontext.evaluation.alignment.measure", measure)

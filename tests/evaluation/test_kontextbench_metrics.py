@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from inkontext.cli.eval_kontextbench import _METRICS
 from inkontext.errors import OptionError
+from inkontext.evaluation.alignment import Alignment
 from inkontext.evaluation.kontextbench_data import PUBLISHED, Item
 from inkontext.evaluation.kontextbench_metrics import NAMES, metrics_named
 from inkontext.evaluation.score import Last
@@ -46,9 +47,9 @@ def test_impossible_names(names: tuple[str, ...], words: str) -> None:
 def test_the_alignment_is_measured_once_for_both_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Any, ...]] = []
 
-    def measure(before: np.ndarray, after: np.ndarray) -> SimpleNamespace:
+    def measure(before: np.ndarray, after: np.ndarray) -> Alignment:
         seen.append((before.shape, after.shape, before.dtype, int(before[0, 0, 0]), int(after[0, 0, 0])))
-        return SimpleNamespace(shift_x=-3.0, shift_y=4.0, scale=1.01, rotation=0.2, untouched_psnr=28.13)
+        return Alignment(-3.0, 4.0, 1.01, 0.2, 28.13, 0.9, 0.98, 0.7, None, None)
 
     stand_in(monkeypatch, measure)
     psnr, shift = metrics_named(("untouched_psnr", "shift"))
@@ -61,19 +62,27 @@ def test_the_alignment_is_measured_once_for_both_scores(monkeypatch: pytest.Monk
     assert seen[1][1] == (20, 30, 3)  # brought to the reference's size
 
 
-@pytest.mark.parametrize(
-    ("psnr", "expected"), [(None, None), (math.nan, None), (math.inf, 99.0), (0.0, 0.0), (120.0, 99.0)]
-)
-def test_no_untouched_region_is_missing_and_no_error_is_the_highest(
-    psnr: float | None, expected: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = SimpleNamespace(shift_x=None, shift_y=0.0, scale=None, rotation=math.nan, untouched_psnr=psnr)
-    stand_in(monkeypatch, lambda before, after: answer)
-    metric, shift = metrics_named(("untouched_psnr", "shift"))
-    score = metric.score(ITEM, BEFORE, AFTER)
-    assert score.value == expected and (score.reason is None) == (expected is not None)
-    assert score.evidence["rotation"] is None
-    assert shift.score(ITEM, BEFORE, AFTER).reason == "the pictures could not be aligned"
+def test_the_alignment_of_pictures_that_moved() -> None:
+    picture = Image.fromarray(np.asarray(Image.fromarray(data.astronaut()).resize((140, 140)))).convert("RGB")
+    reference, output = picture.crop((10, 10, 130, 110)), picture.crop((13, 6, 133, 106))
+    psnr, shift = metrics_named(("untouched_psnr", "shift"))
+    score = psnr.score(ITEM, reference, output)
+    assert shift.score(ITEM, reference, output).value == pytest.approx(5, abs=0.05)
+    assert (score.evidence["shift_x"], score.evidence["shift_y"]) == pytest.approx((-3, 4), abs=0.05)
+    assert score.value is not None and 10 < score.value < 30
+    assert psnr.score(ITEM, reference, reference).value == 99.0
+    assert shift.score(ITEM, reference, reference).value == 0.0
+
+
+def test_what_cannot_be_measured_is_missing_with_its_reason() -> None:
+    psnr, shift = metrics_named(("untouched_psnr", "shift"))
+    moved = shift.score(ITEM, BEFORE, AFTER)
+    assert moved.value is None and "BEFORE has too little texture" in (moved.reason or "")
+    assert psnr.score(ITEM, BEFORE, AFTER).value == pytest.approx(20 * math.log10(255 / 10))
+    black = Image.new("RGB", BEFORE.size)
+    lost = psnr.score(ITEM, BEFORE, black)
+    assert lost.value is None and lost.reason == "no untouched region was found"
+    assert lost.evidence["untouched_share"] == 0 and lost.evidence["rotation"] is None
 
 
 def test_the_last_result_is_kept_for_the_same_pictures_only() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from inkontext.cli import eval_latency, eval_preference
+from inkontext.cli.eval_alignment import alignment
 from inkontext.cli.eval_autoencoder import autoencoder
 from inkontext.cli.eval_identity import identity
 from inkontext.cli.eval_kontextbench import kontextbench
@@ -26,3 +27,4 @@ app.command("kontextbench")(kontextbench)
 app.command("autoencoder")(autoencoder)
 app.command("identity")(identity)
 app.command("t2i")(t2i)
+app.command("alignment")(alignment)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,13 +21,13 @@ from inkontext.evaluation.reading import Reader, exact_score, near_score, wanted
 from inkontext.evaluation.score import Last, Score
 
 if TYPE_CHECKING:
+    from inkontext.evaluation.alignment import Alignment
     from inkontext.evaluation.embeddings import Clip, Dino
 
 NAMES: Final = (
     "untouched_psnr", "shift", "text_similarity", "text_exact", "identity", "clip_image", "clip_text", "dino",
 )  # fmt: skip
 ALL: Final = tuple(PUBLISHED)
-_HIGHEST: Final = 99.0  # dB where not a value differs
 
 
 class Metric(Protocol):
@@ -57,17 +56,17 @@ class Metric(Protocol):
 
 
 class _Alignment:
-    """Where the output lies over the reference (`evaluation/alignment.py`); an output of another size is resized."""
+    """How the output lies over the reference (`evaluation/alignment.py`); an output of another size is resized."""
 
     categories: tuple[str, ...] = ("local", "text")
     is_share = False
 
-    def __init__(self, measured: Last[dict[str, float | None]]) -> None:
+    def __init__(self, measured: Last[Alignment]) -> None:
         self._measured = measured
         self.identity: dict[str, Any] = {}
 
     def available(self) -> str | None:
-        return None if find_spec("inkontext.evaluation.alignment") else "this version measures no alignment"
+        return None
 
 
 class UntouchedPSNR(_Alignment):
@@ -77,9 +76,7 @@ class UntouchedPSNR(_Alignment):
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         found = self._measured(reference, output)
-        value = found["untouched_psnr"]
-        reason = None if value is not None else "no untouched region was found"
-        return Score(None if value is None else min(value, _HIGHEST), reason, found)
+        return Score(found.untouched_psnr, found.untouched_reason, found.as_dict())
 
 
 class Shift(_Alignment):
@@ -88,20 +85,17 @@ class Shift(_Alignment):
     name, unit, higher_is_better = "shift", "px", False
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        x, y = (self._measured(reference, output)[name] for name in ("shift_x", "shift_y"))
-        if x is None or y is None:
-            return Score(None, "the pictures could not be aligned")
-        return Score(math.hypot(x, y))
+        found = self._measured(reference, output).as_dict()
+        if found["shift_x"] is None:
+            return Score(None, f"not aligned: {found['reason']}")
+        return Score(math.hypot(found["shift_x"], found["shift_y"]))
 
 
-def _aligned(reference: Image.Image, output: Image.Image) -> dict[str, float | None]:
-    """The alignment's numbers; None for what it could not tell."""
+def _aligned(reference: Image.Image, output: Image.Image) -> Alignment:
     from inkontext.evaluation.alignment import measure
 
     after = output if output.size == reference.size else output.resize(reference.size, Image.Resampling.BICUBIC)
-    found = measure(np.asarray(reference), np.asarray(after))
-    values = {name: getattr(found, name) for name in ("shift_x", "shift_y", "scale", "rotation", "untouched_psnr")}
-    return {n: None if v is None or math.isnan(v) else min(round(float(v), 6), 1e9) for n, v in values.items()}
+    return measure(np.asarray(reference.convert("RGB")), np.asarray(after.convert("RGB")))
 
 
 class Identity:
