@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inkontext.cli.eval_outputs import check_places
+from inkontext.cli.places import check_places
 
 
 def alignment(
