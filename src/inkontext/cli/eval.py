@@ -9,6 +9,7 @@ import typer
 
 from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli import options as o
+from inkontext.cli.eval_drift import drift
 from inkontext.cli.eval_kontextbench import kontextbench
 
 if TYPE_CHECKING:
@@ -135,3 +136,4 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
 app.add_typer(eval_preference.app, name="preference")
 app.command("latency")(eval_latency.latency)
 app.command("kontextbench")(kontextbench)
+app.command("drift")(drift)
