@@ -9,7 +9,7 @@ from typing import Any, Final
 from inkontext.evaluation.report import Cell, Curves, Pictures, Point, Report, Table
 
 TITLES: Final = {
-    "untouched_psnr": ("Untouched region against the first picture", "PSNR, dB"),
+    "untouched_psnr": ("Untouched region against the first picture", "dB"),
     "identity": ("A character nobody asked to change", "SSIM"),
     "recognised": ("The character is nearer to itself than to strangers", "share"),
     "followed": ("The turn's edit was made", "share"),
@@ -44,10 +44,11 @@ def _points(body: dict[str, Any], name: str, arm: str) -> list[Point]:
 def _table(body: dict[str, Any], seconds: Mapping[str, float]) -> Table:
     last = body["turns"]
     turns = sorted({1, last, *(n for n in (5, 10, 20, 50, 100) if n < last)})
-    lines: list[list[Cell]] = []
-    for name, (_, unit) in TITLES.items():
-        for arm in body["arms"]:
-            lines.append([f"{name}, {unit}: {arm}", *(body[name][arm][n - 1] for n in turns)])
+    lines: list[list[Cell]] = [
+        [f"{name}, {unit}: {arm}", *(body[name][arm][n - 1] for n in turns)]
+        for name, (_, unit) in TITLES.items()
+        for arm in body["arms"]
+    ]
     notes = [f"means over {body['chains']} chains; intervals are in the JSON"]
     if any(body["refused"].values()):
         told = ", ".join(f"{arm} {count}" for arm, count in body["refused"].items())

@@ -18,9 +18,9 @@ from inkontext.result import Callback
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.safety.provenance import check_suffix, save_picture
 from inkontext.session.drift import Embedder, measure
-from inkontext.session.manifest import How, Manifest, Model, Turn, as_json, read_how
+from inkontext.session.manifest import How, Manifest, Model, Turn, read_how
 from inkontext.session.step import Parent, make
-from inkontext.session.store import MANIFEST, Store, read_manifest
+from inkontext.session.store import MANIFEST, PICTURE, Store, read_manifest
 from inkontext.storage import write_json
 
 
@@ -109,6 +109,10 @@ class Session:
     def picture(self, turn: int | str | None = None) -> Image.Image:
         """A turn's picture, by default the current one's."""
         return self._store.picture(self.manifest.current if turn is None else self.manifest.number(turn))
+
+    def picture_file(self) -> Path:
+        """The file of the current picture."""
+        return self._store.turn(self.manifest.current) / PICTURE
 
     def latents(self, turn: int | str | None = None) -> Tensor:
         """A turn's latents `[1, C, h, w]`, float32."""
@@ -236,10 +240,6 @@ class Session:
             save_picture(self.picture(step.id), target / f"{place:04d}.png", {"turn": step.model_dump()})
         write_json(target / "story.json", body)
         return target
-
-    def show(self) -> dict[str, object]:
-        """The manifest as plain values."""
-        return as_json(self.manifest)
 
     def close(self) -> None:
         """Let others open it."""
