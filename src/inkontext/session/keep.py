@@ -24,6 +24,7 @@ TIMES: Final = 8.0  # a change is so many times the noise
 LOW: Final = 0.5  # of the threshold: what hangs together with a change belongs to it down to this
 LEAST: Final = 12.0  # grey levels below which nothing is a change
 MOST: Final = 20.0  # grey levels above which anything is one
+DETAIL: Final = 0.7  # of the local contrast: what moves less where there is much detail is a blurred edge, no change
 _CELL: Final = GRID // 2  # pixels a latent covers
 
 
@@ -31,9 +32,10 @@ def change_of(before: Image.Image, after: Image.Image, allowed: Image.Image | No
     """How much of a canvas is new: float32 `[H, W]`, 1 where it changed, fading to 0 a little outside.
 
     The signed difference is averaged over a few pixels, in which noise cancels and a change does not. Its lower
-    quartile over the picture is the model's noise, whatever it painted elsewhere; a change is a multiple of that, with
-    what hangs together with it down to half the threshold. Gaps are closed and the region is widened before it fades,
-    so that the seam lies in what is the same on both sides. Where even the quietest quarter moved, all of it is new.
+    quartile over the picture is the model's noise, whatever it painted elsewhere; a change is a multiple of that, more
+    where there is detail that a model blurs, with what hangs together with it down to half the threshold. Gaps are
+    closed and the region is widened before it fades, so that the seam lies in what is the same on both sides. Where
+    even the quietest quarter moved, all of it is new.
 
     Args:
         allowed: mode L, 0 = must be kept whatever was found.
@@ -47,7 +49,8 @@ def change_of(before: Image.Image, after: Image.Image, allowed: Image.Image | No
     if noise > LOUDEST:
         changed = torch.ones_like(moved)
     else:
-        threshold = min(max(TIMES * noise, LEAST), MOST)
+        least = min(max(TIMES * noise, LEAST), MOST)
+        threshold = (DETAIL * _contrast(pixels[0], 4 * reach)).clamp(min=least)
         changed = _grow(moved > threshold, moved > threshold * LOW)
         changed = -_wide(-_wide(changed, 2 * reach), 2 * reach)  # closed
     weight = _mean(_wide(changed, reach), reach) * (free > 0)
@@ -73,6 +76,12 @@ def _wide(mask: Tensor, reach: int) -> Tensor:
 def _mean(x: Tensor, reach: int) -> Tensor:
     """The mean over `2 reach + 1` pixels both ways; beyond the border nothing is counted."""
     return F.avg_pool2d(x, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+
+
+def _contrast(x: Tensor, reach: int) -> Tensor:
+    """The standard deviation around every pixel, of the channel that has the greatest, `[1, 1, H, W]`."""
+    variance = _mean(x * x, reach) - _mean(x, reach) ** 2
+    return variance.clamp(min=0).sqrt().amax(dim=1, keepdim=True)
 
 
 def blend_latents(before: Tensor, after: Tensor, weight: np.ndarray) -> Tensor:

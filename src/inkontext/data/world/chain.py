@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -91,7 +92,7 @@ def _lasting(scene: Scene, thing: Thing, dice: Dice) -> str | None:
 
 
 def _turns(
-    ask: Ask, scene: Scene, picture: Image.Image, things: list[Thing], names: list[str | None], count: int
+    ask: Ask, scene: Scene, picture: Image.Image, things: Sequence[Thing], names: Sequence[str | None], count: int
 ) -> tuple[Turn, ...] | None:
     """The two things in turn recoloured or given another pattern; None where one of them allows neither."""
     out = []
