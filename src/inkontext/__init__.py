@@ -1,6 +1,6 @@
 """InKontext: in-context image generation and editing with rectified-flow transformers.
 
-Importing the package stays light: PyTorch is loaded when `Pipeline` is first touched.
+Importing the package stays light: PyTorch is loaded when `Pipeline` or `Session` is first touched.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Pipeline", "__version__"]
+__all__ = ["Pipeline", "Session", "__version__"]
 
 if TYPE_CHECKING:
     from inkontext.pipeline import Pipeline
+    from inkontext.session import Session
 
 
 def __getattr__(name: str) -> object:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> object:
         from inkontext.pipeline import Pipeline
 
         return Pipeline
+    if name == "Session":
+        from inkontext.session import Session
+
+        return Session
     raise AttributeError(f"module 'inkontext' has no attribute {name!r}")

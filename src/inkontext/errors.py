@@ -69,3 +69,7 @@ class DataError(InKontextError):
 
 class RunError(InKontextError):
     """A run folder that is in use, belongs to another run, or a run that cannot go on."""
+
+
+class SessionError(InKontextError):
+    """A session that is in use, damaged or of another model, or a step it cannot take."""

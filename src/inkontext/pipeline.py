@@ -25,12 +25,12 @@ from inkontext.model.presets import Sampling
 from inkontext.model.text import TextEncoding, TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.numerics import Numerics, numerics_for
-from inkontext.request import Context, Request, edit_requests, generate_requests, read_options
+from inkontext.request import Context, Request, edit_requests, generate_requests, lay, read_options, with_latents
 from inkontext.result import Callback, Progress, Result
 from inkontext.runtime import plan
 from inkontext.runtime.device import choose_device, choose_dtype
 from inkontext.runtime.guard import first_nonfinite
-from inkontext.safety.pictures import PictureLike
+from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.sequence import Grid, pack, unpack
 from inkontext.velocity import Velocity
 from inkontext.weights import load
@@ -151,6 +151,7 @@ class Pipeline:
         mask_edits: str = "white",
         mask_mode: str = "exact",
         strength: float = 1.0,
+        context_latents: Tensor | None = None,
     ) -> Result:
         """Change a picture as the prompt says; what it does not mention stays.
 
@@ -174,6 +175,8 @@ class Pipeline:
             solver: `euler`, `heun`, `midpoint` or `multistep`.
             mask_mode: `exact`, or `reference` for the reference's latent blend without putting bytes back.
             strength: with a mask, below 1 starts from the picture partly noised.
+            context_latents: `[1, C, h, w]`, what the model sees of `image` instead of encoding it: `Result.latents` of
+                the edit that made it, or `encode`.
 
         Raises:
             InKontextError: a subclass for each mistake; Cancelled if the callback said so.
@@ -185,6 +188,8 @@ class Pipeline:
         requests = edit_requests(
             self.sampling, options, image, prompt, references, mask, mask_edits, mask_mode, strength, seed, size, count
         )
+        if context_latents is not None:
+            requests = with_latents(requests, context_latents, self.autoencoder.cfg.z_channels)
         return self._run(requests, callback)
 
     def generate(
@@ -209,17 +214,31 @@ class Pipeline:
         )  # fmt: skip
         return self._run(generate_requests(self.sampling, options, prompt, seed, size, count), callback)
 
+    @torch.no_grad()
+    def encode(self, image: PictureLike) -> tuple[Tensor, geometry.Frame]:
+        """A picture's latents, float32 `[1, C, h, w]` on the CPU, and where on the canvas it lies."""
+        context = lay(self.sampling, read_picture(image))
+        return self._latents(context, numerics_for(None), _Memo()).cpu(), context.frame
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Image.Image:
+        """The canvas that latents `[1, C, h, w]` show; `Frame.restore` makes it a picture again."""
+        numerics = numerics_for(None)
+        return _to_image(numerics, self._decode(latents.to(self.device), numerics))
+
     def _run(self, requests: list[Request], callback: Callback | None) -> Result:
         for request in requests:
             for prompt in (request.prompt, request.options.negative or ""):
                 self.towers.check(prompt)
         memo = _Memo()
-        images = [self._make(r, memo, i, len(requests), callback) for i, r in enumerate(requests)]
-        return Result(images, [self._record(r) for r in requests])
+        made = [self._make(r, memo, i, len(requests), callback) for i, r in enumerate(requests)]
+        return Result([image for image, _ in made], [self._record(r) for r in requests], [z for _, z in made])
 
     @torch.no_grad()
-    def _make(self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None) -> Image.Image:
-        """One picture, alone in its own forward passes, so that its bytes never depend on its neighbours."""
+    def _make(
+        self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None
+    ) -> tuple[Image.Image, Tensor]:
+        """One picture and its latents, alone in its own forward passes: its bytes never depend on its neighbours."""
         options, numerics = request.options, numerics_for(request.options.reference_numerics)
 
         # 1. Encode the text.
@@ -262,10 +281,11 @@ class Pipeline:
         z = SOLVERS[options.solver](velocity, z, times, on_step)
 
         # 5. Decode.
-        canvas = _to_image(numerics, self._decode(unpack(z, grid), numerics))
+        latents = unpack(z, grid)
+        canvas = _to_image(numerics, self._decode(latents, numerics))
 
         # 6. Restore the geometry, and whatever was not to be touched.
-        return _finish(request, request.frame.restore(canvas))
+        return _finish(request, request.frame.restore(canvas)), latents.float().cpu()
 
     def _text(self, prompt: str, memo: _Memo) -> TextEncoding:
         if prompt not in memo.text:
@@ -273,6 +293,11 @@ class Pipeline:
         return memo.text[prompt]
 
     def _encode(self, context: Context, numerics: Numerics, memo: _Memo) -> Tensor:
+        """What the transformer sees of a context, in its own dtype."""
+        z = context.latents if context.latents is not None else self._latents(context, numerics, memo)
+        return z.to(self.device, self.dtype)
+
+    def _latents(self, context: Context, numerics: Numerics, memo: _Memo) -> Tensor:
         key = (id(context.picture.rgb), context.frame)
         if key not in memo.context:
             pixels = np.array(context.frame.place(context.picture.rgb))
@@ -280,7 +305,7 @@ class Pipeline:
             with self._autocast(numerics.half_encode):
                 z = self.autoencoder.encode(x)
             memo.context[key] = self._finite(z, "encoder", lambda: self.autoencoder.encode(x))
-        return memo.context[key].to(self.dtype)
+        return memo.context[key]
 
     def _decode(self, z: Tensor, numerics: Numerics) -> Tensor:
         with self._autocast(numerics.half_decode):

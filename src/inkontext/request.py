@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from inkontext import geometry
 from inkontext.compositing import Mask
@@ -26,10 +27,11 @@ _ONE = (str, bytes, Path, Image.Image, np.ndarray)
 
 @dataclass(frozen=True)
 class Context:
-    """A reference picture and where it lies on its canvas."""
+    """A reference picture and where it lies on its canvas; `latents` `[1, C, h, w]` where they need no encoding."""
 
     picture: Picture
     frame: Frame
+    latents: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -153,18 +155,12 @@ def _edit_request(
     sampling: Sampling, options: Options, picture: Picture, prompt: str, extra: Sequence[Picture],
     size: str | Size | None,
 ) -> Request:  # fmt: skip
-    buckets = sampling.buckets or geometry.ratio_buckets(sampling.resolution)
-    choose = geometry.reference_canvas if options.fit == "reference" else geometry.nearest_canvas
-
-    def lay(picture: Picture) -> Context:
-        return Context(picture, geometry.frame_for(picture.size, choose(picture.size, buckets), options.fit))
-
-    first = lay(picture)
+    first = lay(sampling, picture, options.fit)
     if options.scheme == "stitch" and extra:
         pasted = geometry.stitch([picture.rgb, *(p.rgb for p in extra)])
-        contexts = (lay(Picture(pasted, icc=picture.icc)),)
+        contexts = (lay(sampling, Picture(pasted, icc=picture.icc), options.fit),)
     else:
-        contexts = (first, *map(lay, extra))
+        contexts = (first, *(lay(sampling, p, options.fit) for p in extra))
     wanted = geometry.parse_size(size, sampling.resolution)
     if options.fit == "reference":
         canvas = first.frame.canvas if wanted is None else geometry.area_canvas(wanted, sampling.resolution**2)
@@ -172,9 +168,35 @@ def _edit_request(
     elif wanted is None or wanted == picture.size:
         frame = first.frame
     else:
-        frame = geometry.frame_for(wanted, choose(wanted, buckets), "pad")
+        frame = geometry.frame_for(wanted, _canvas(sampling, wanted, options.fit), "pad")
     aligned = frame is first.frame and frame.output == picture.size
     return Request(prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned)
+
+
+def lay(sampling: Sampling, picture: Picture, fit: str = "pad") -> Context:
+    """The picture on the canvas that the model takes it on."""
+    return Context(picture, geometry.frame_for(picture.size, _canvas(sampling, picture.size, fit), fit))
+
+
+def _canvas(sampling: Sampling, size: Size, fit: str) -> Size:
+    buckets = sampling.buckets or geometry.ratio_buckets(sampling.resolution)
+    choose = geometry.reference_canvas if fit == "reference" else geometry.nearest_canvas
+    return choose(size, buckets)
+
+
+def with_latents(requests: list[Request], latents: Tensor, channels: int) -> list[Request]:
+    """The requests with `latents` standing for the edited picture. Raises OptionError where they cannot."""
+    first = requests[0].contexts[0]
+    if any(r.contexts[0].picture is not first.picture for r in requests):
+        raise OptionError("context_latents belong to one picture; edit the pictures one by one")
+    if requests[0].options.scheme == "stitch" and requests[0].references:
+        raise OptionError("context_latents and stitched references do not go together; use another reference scheme")
+    width, height = first.frame.canvas
+    cell = geometry.GRID // 2
+    if (shape := list(latents.shape)) != (wanted := [1, channels, height // cell, width // cell]):
+        raise OptionError(f"context_latents are {shape} where this picture's are {wanted}; give those of its own edit")
+    laid = replace(first, latents=latents)
+    return [replace(r, contexts=(laid, *r.contexts[1:])) for r in requests]
 
 
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:

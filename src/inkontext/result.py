@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from inkontext.safety.provenance import save_picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,14 @@ Callback = Callable[[Progress], bool | None]
 class Result:
     """Pictures, and a record of how each was made.
 
-    `metadata` is the first picture's record with all records under `images`.
+    `metadata` is the first picture's record with all records under `images`. `latents` are what the pictures were
+    decoded from, float32 `[1, C, h, w]` on the CPU: given back as `context_latents`, they save
+    the next edit an encoding.
     """
 
     images: list[Image.Image]
     records: list[dict[str, Any]]
+    latents: list[Tensor] = field(default_factory=list)
 
     @property
     def metadata(self) -> dict[str, Any]:

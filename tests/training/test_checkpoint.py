@@ -28,7 +28,7 @@ def test_round_trip_and_only_the_last_are_kept(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"step-000010", "step-000015"}
 
 
-WRITES = ["save_file", "_sync", "replace"]
+WRITES = ["save_file", "sync", "replace"]
 
 
 @pytest.mark.parametrize("where", WRITES)

@@ -7,6 +7,7 @@ import typer
 from inkontext.cli import eval_latency, eval_preference
 from inkontext.cli.eval_alignment import alignment
 from inkontext.cli.eval_autoencoder import autoencoder
+from inkontext.cli.eval_drift import drift
 from inkontext.cli.eval_identity import identity
 from inkontext.cli.eval_kontextbench import kontextbench
 from inkontext.cli.eval_t2i import t2i
@@ -28,3 +29,4 @@ app.command("autoencoder")(autoencoder)
 app.command("identity")(identity)
 app.command("t2i")(t2i)
 app.command("alignment")(alignment)
+app.command("drift")(drift)

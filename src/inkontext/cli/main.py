@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from inkontext import __version__
-from inkontext.cli import convert, data, doctor, edit, generate, inspect, models, train
+from inkontext.cli import convert, data, doctor, edit, generate, inspect, models, session, train
 from inkontext.cli import eval as evaluation
 from inkontext.errors import InKontextError
 
@@ -26,6 +26,7 @@ for verb in (edit, generate, train, convert, inspect, models, doctor):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(data.app, name="data")
 app.add_typer(evaluation.app)
+app.add_typer(session.app)
 
 
 def _version(wanted: bool) -> None:

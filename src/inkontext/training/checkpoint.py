@@ -6,9 +6,7 @@ Older ones are deleted only after that. Whatever moment a process dies, the last
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -21,27 +19,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inkontext.errors import RunError, StorageError
+from inkontext.storage import FolderLock, sync
 
 _STEP = re.compile(r"step-(\d{6,})")
 
 
-class RunLock:
+class RunLock(FolderLock):
     """Keeps a second process out of a run folder; released when the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / ".lock").open("w")
-        except OSError as error:
-            raise StorageError(f"cannot write in '{folder}' ({error.strerror}); choose another run_dir") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise RunError(f"another process is training in '{folder}'; stop it or choose another run_dir") from error
-
-    def release(self) -> None:
-        self._file.close()
+        in_use = RunError(f"another process is training in '{folder}'; stop it or choose another run_dir")
+        super().__init__(folder, in_use, "another run_dir")
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -69,13 +57,13 @@ def save(
         temporary.mkdir(parents=True)
         for name, tensors in files.items():
             save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary / f"{name}.safetensors")
-            _sync(temporary / f"{name}.safetensors")
+            sync(temporary / f"{name}.safetensors")
         (temporary / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n")
-        _sync(temporary / "state.json")
-        _sync(temporary)
+        sync(temporary / "state.json")
+        sync(temporary)
         _discard(target)
         temporary.replace(target)
-        _sync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(f"cannot write checkpoint '{target}' ({error}); free some space and resume") from error
@@ -106,11 +94,3 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     except (OSError, json.JSONDecodeError, SafetensorError) as error:
         raise RunError(f"checkpoint '{path}' is damaged ({error}); delete it to resume from the one before") from error
     return files, state
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,0 +1,300 @@
+"""Editing in many turns, each from the latents of the one before, all kept in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image, ImageChops
+from torch import Tensor
+
+from inkontext.data.latents import fingerprint_of
+from inkontext.errors import OptionError, SessionError
+from inkontext.geometry import read_mask
+from inkontext.pipeline import Pipeline
+from inkontext.result import Callback
+from inkontext.safety.pictures import PictureLike, read_picture
+from inkontext.safety.provenance import check_suffix, save_picture
+from inkontext.session.drift import Embedder, measure
+from inkontext.session.manifest import How, Manifest, Model, Turn, read_how
+from inkontext.session.step import Parent, make
+from inkontext.session.store import MANIFEST, PICTURE, Store, read_manifest
+from inkontext.storage import write_json
+
+
+class Session:
+    """A tree of turns; the first is the picture it began with.
+
+    Made by `Session.new` or `Session.open`, and closed by `close` or as a context manager. Every step is on disk when
+    it returns, and a step that fails leaves the session as it was.
+
+    Attributes:
+        manifest: the tree.
+        folder: where it is kept.
+    """
+
+    def __init__(
+        self, store: Store, manifest: Manifest, pipeline: Pipeline | None, embedder: Embedder | None = None
+    ) -> None:
+        self._store, self.manifest, self.pipeline, self.embedder = store, manifest, pipeline, embedder
+        self._decoded: dict[int, Image.Image] = {}  # the canvas of the last turn that was used or made
+
+    @classmethod
+    def new(
+        cls, folder: str | Path, picture: PictureLike, pipeline: Pipeline, embedder: Embedder | None = None
+    ) -> Session:
+        """Begin with a picture, in a new or empty folder.
+
+        Raises:
+            SessionError: the folder holds something. PictureError, StorageError.
+        """
+        read = read_picture(picture)
+        first = read.rgb.copy() if read.stored is None else read.stored.copy()
+        if read.alpha is not None:
+            first.putalpha(read.alpha)
+        if read.icc:
+            first.info["icc_profile"] = read.icc
+        store = Store(Path(folder))
+        try:
+            others = {p.name for p in store.folder.iterdir() if not p.name.startswith(".")} - {"turns"}
+            if MANIFEST in others:
+                raise SessionError(f"there is a session in '{folder}' already; open it, or name a new folder")
+            if others:
+                raise SessionError(f"the folder '{folder}' is not empty; name a new one for the session")
+            latents, _ = pipeline.encode(first)
+            store.save(0, first, {"task": "session", "model": pipeline.model}, latents)
+            manifest = Manifest(model=_model_of(pipeline), turns=[Turn(id=0)])
+            store.commit(manifest)
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, manifest, pipeline, embedder)
+
+    @classmethod
+    def open(
+        cls, folder: str | Path, pipeline: Pipeline | None = None, embedder: Embedder | None = None
+    ) -> Session:  # fmt: skip
+        """Go on with a session; without a pipeline all steps but edits can be taken.
+
+        Raises:
+            SessionError: no session, a damaged one, one of another model, or one that is open elsewhere.
+        """
+        read_manifest(Path(folder))  # nothing is made in a folder that holds no session
+        store = Store(Path(folder))
+        try:
+            manifest = read_manifest(store.folder)
+            store.check(manifest)
+            if pipeline is not None and not (ours := _model_of(pipeline)).is_same(manifest.model):
+                theirs = manifest.model
+                raise SessionError(
+                    f"the session '{folder}' was made with model '{theirs.name}' ({theirs.fingerprint}, autoencoder "
+                    f"{theirs.autoencoder}), not with '{ours.name}' ({ours.fingerprint}, autoencoder "
+                    f"{ours.autoencoder}); open it with that model, or replay it with this one into a new folder"
+                )
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, manifest, pipeline, embedder)
+
+    @property
+    def folder(self) -> Path:
+        return self._store.folder
+
+    @property
+    def current(self) -> Turn:
+        return self.manifest.turns[self.manifest.current]
+
+    def picture(self, turn: int | str | None = None) -> Image.Image:
+        """A turn's picture, by default the current one's."""
+        return self._store.picture(self.manifest.current if turn is None else self.manifest.number(turn))
+
+    def picture_file(self) -> Path:
+        """The file of the current picture."""
+        return self._store.turn(self.manifest.current) / PICTURE
+
+    def latents(self, turn: int | str | None = None) -> Tensor:
+        """A turn's latents `[1, C, h, w]`, float32."""
+        return self._store.latents(self.manifest.current if turn is None else self.manifest.number(turn))
+
+    def edit(
+        self,
+        prompt: str,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        negative: str | None = None,
+        true_cfg: float | None = None,
+        mask: PictureLike | None = None,
+        mask_edits: str = "white",
+        references: Sequence[PictureLike] = (),
+        anchor: bool = False,
+        keep: bool = True,
+        callback: Callback | None = None,
+    ) -> Turn:
+        """A new turn from the current one, which the present branch moves to.
+
+        Args:
+            seed: of the noise; the new turn's number where None.
+            mask: what may change; every byte outside is kept. `mask_edits` as in `Pipeline.edit`.
+            references: further pictures the prompt may speak of.
+            anchor: give the first picture as a further reference.
+            keep: put back what the edit left alone: the parent's bytes, and its latents.
+
+        Raises:
+            InKontextError: a subclass for each mistake; the session is as it was.
+        """
+        how = read_how(
+            prompt=prompt, seed=len(self.manifest.turns) if seed is None else seed, steps=steps, guidance=guidance,
+            negative=negative, true_cfg=true_cfg, anchor=anchor, keep=keep,
+        )  # fmt: skip
+        white = None if mask is None else read_mask(mask, self.picture().size, mask_edits)
+        extra = [read_picture(r).rgb for r in references]
+        return self._take(self.manifest.current, how, white, extra, callback=callback)
+
+    def undo(self) -> Turn:
+        """Back to the parent. Raises SessionError at the first picture."""
+        return self._commit(self.manifest.undo())
+
+    def redo(self) -> Turn:
+        """Forward again to where the last undo came from. Raises SessionError where there was none since."""
+        return self._commit(self.manifest.redo_one())
+
+    def goto(self, place: int | str) -> Turn:
+        """To a turn by number, or to a branch by name, along which later turns then go."""
+        return self._commit(self.manifest.goto(place))
+
+    def branch(self, name: str, at: int | str | None = None) -> Turn:
+        """A new branch at the current turn, or at another; later turns go along it."""
+        return self._commit(self.manifest.new_branch(name, at))
+
+    def merge(self, count: int, prompt: str | None = None, callback: Callback | None = None) -> Turn:
+        """The last `count` turns as one edit from the picture before them.
+
+        The instructions are joined, unless `prompt` says it in one; the rest is as in the last of them. There is a mask
+        where all have one: all of theirs together.
+
+        Raises:
+            SessionError: there are not so many.
+        """
+        path = self.manifest.path()
+        if not 2 <= count < len(path):
+            raise SessionError(f"{count} turns cannot be merged; there are {len(path) - 1} here, and it takes two")
+        turns = path[-count:]
+        hows = [turn.how for turn in turns if turn.how is not None]
+        masks = [self._store.mask(turn) for turn in turns]
+        whole = None
+        for mask in masks if all(masks) else []:
+            assert mask is not None
+            whole = mask if whole is None else ImageChops.lighter(whole, mask)
+        how = hows[-1].model_copy(
+            update={
+                "prompt": prompt or " ".join(_sentence(h.prompt) for h in hows),
+                "anchor": any(h.anchor for h in hows),
+                "keep": all(h.keep for h in hows),
+            }
+        )
+        references = [image for turn in turns for image in self._store.references(turn)]
+        return self._take(path[-count - 1].id, how, whole, references, [turn.id for turn in turns], callback)
+
+    def replay(
+        self, folder: str | Path, picture: PictureLike | None = None, pipeline: Pipeline | None = None,
+        callback: Callback | None = None,
+    ) -> Session:  # fmt: skip
+        """Make the turns up to the current one again, in a new session: of another picture, or with another model.
+
+        With neither it gives the same bytes again. A turn that fails ends it; those before stay in the new session.
+        """
+        made = Session.new(folder, self.picture(0) if picture is None else picture, pipeline or self._model(),
+                           self.embedder)  # fmt: skip
+        try:
+            for turn in self.manifest.path()[1:]:
+                assert turn.how is not None
+                mask, references = self._store.mask(turn), self._store.references(turn)
+                made._take(made.current.id, turn.how, mask, references, callback=callback)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def export(self, path: str | Path, turn: int | str | None = None) -> Path:
+        """Write a turn's picture, by default the current one's, with its record inside, into a file; or, into a folder,
+        all pictures up to it, numbered, with `story.json`.
+
+        Raises:
+            OptionError: the folder holds something already, or the suffix is of no picture.
+        """
+        target = Path(path)
+        number = self.manifest.current if turn is None else self.manifest.number(turn)
+        story = self.manifest.path(number)
+        body = {"model": self.manifest.model.model_dump(), "turns": [t.model_dump() for t in story]}
+        if target.suffix:
+            check_suffix(target)
+            save_picture(self.picture(number), target, body)
+            return target
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OptionError(f"'{target}' is there already and not an empty folder; name a new one, or a .png file")
+        for place, step in enumerate(story):
+            save_picture(self.picture(step.id), target / f"{place:04d}.png", {"turn": step.model_dump()})
+        write_json(target / "story.json", body)
+        return target
+
+    def close(self) -> None:
+        """Let others open it."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _model(self) -> Pipeline:
+        if self.pipeline is None:
+            raise SessionError("the session was opened without a model; open it with one to edit")
+        return self.pipeline
+
+    def _commit(self, manifest: Manifest) -> Turn:
+        self._store.commit(manifest)
+        self.manifest = manifest
+        return self.current
+
+    def _take(
+        self, parent: int, how: How, mask: Image.Image | None, references: Sequence[Image.Image],
+        merged: Sequence[int] = (), callback: Callback | None = None,
+    ) -> Turn:  # fmt: skip
+        """Make a turn from a parent and keep it: its files first, then the manifest that names it."""
+        pipeline, store = self._model(), self._store
+        latents, first = store.latents(parent), store.picture(0)
+        if parent not in self._decoded:
+            self._decoded = {parent: pipeline.decode(latents)}
+        begin = Parent(store.picture(parent), latents, self._decoded[parent])
+        shown = [*references, first] if how.anchor and parent else references
+        made = make(pipeline, begin, how, mask, shown, callback)
+        changes = [*(store.change(t.id) for t in self.manifest.path(parent)[1:]), made.change]
+        turn = Turn(
+            id=len(self.manifest.turns), parent=parent, how=how, mask=mask is not None, references=len(references),
+            merged=list(merged), drift=measure(first, made.raw, made.picture, changes, self.embedder),
+        )  # fmt: skip
+        record = made.record | {"turn": turn.model_dump()}
+        store.save(turn.id, made.picture, record, made.latents, made.change, mask, references)
+        self._commit(self.manifest.add(turn))
+        self._decoded = {turn.id: made.canvas}
+        return turn
+
+
+def _sentence(prompt: str) -> str:
+    text = prompt.strip()
+    return text if text[-1] in ".?!" else text + "."
+
+
+def _model_of(pipeline: Pipeline) -> Model:
+    return Model(
+        name=pipeline.model["name"],
+        fingerprint=pipeline.model["fingerprint"],
+        autoencoder=fingerprint_of(pipeline.autoencoder),
+    )

@@ -1,0 +1,90 @@
+"""One edit inside a session: from the parent's picture and latents to the new turn's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, ImageChops
+from torch import Tensor
+
+from inkontext.geometry import Frame
+from inkontext.pipeline import Pipeline
+from inkontext.result import Callback
+from inkontext.session.keep import blend_latents, change_of, composite, weight_on_picture
+from inkontext.session.manifest import How
+
+_ANY = [0] + [255] * 255
+
+
+@dataclass(frozen=True)
+class Parent:
+    """What a turn starts from: its picture, its latents `[1, C, h, w]`, and the canvas these decode to."""
+
+    picture: Image.Image
+    latents: Tensor
+    canvas: Image.Image
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new turn.
+
+    Attributes:
+        picture: with what the edit left alone put back, where that was asked.
+        raw: as the model made it.
+        latents: float32 `[1, C, h, w]`; of cells without any change, the parent's own.
+        canvas: what the latents decode to.
+        change: mode L on the picture's pixels; 0 = left alone.
+        record: how it was made.
+    """
+
+    picture: Image.Image
+    raw: Image.Image
+    latents: Tensor
+    canvas: Image.Image
+    change: Image.Image
+    record: dict[str, Any]
+
+
+def make(
+    pipeline: Pipeline, parent: Parent, how: How, mask: Image.Image | None, references: Sequence[Image.Image],
+    callback: Callback | None = None,
+) -> Made:  # fmt: skip
+    """Edit from the parent's latents, find what changed, and put the rest back.
+
+    Args:
+        mask: mode L on the picture's pixels, 0 = must stay.
+    """
+    result = pipeline.edit(
+        parent.picture, how.prompt, references=references, mask=mask, seed=how.seed, steps=how.steps,
+        guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, callback=callback,
+        context_latents=parent.latents,
+    )  # fmt: skip
+    raw, latents, record = result.images[0], result.latents[0], result.records[0]
+    frame = Frame(**record["frame"])
+    canvas = raw if mask is None and raw.mode == "RGB" and _is_canvas(frame) else pipeline.decode(latents)
+
+    # What changed, on the canvas and on the picture.
+    free = None if mask is None else mask.point(_ANY)
+    allowed = None if free is None else frame.place(free.convert("F"), Image.Resampling.BOX)
+    weight = change_of(parent.canvas, canvas, allowed)
+    change = weight_on_picture(weight, frame)
+    if free is not None:
+        change = ImageChops.multiply(change, free)
+    if not how.keep:
+        return Made(raw, raw, latents, canvas, change, record)
+
+    # What did not, put back: latents by cell, then pixels by byte.
+    latents = blend_latents(parent.latents, latents, weight)
+    canvas = pipeline.decode(latents)
+    picture = composite(parent.picture, frame.restore(canvas), change, mask)
+    if "icc_profile" in parent.picture.info:
+        picture.info["icc_profile"] = parent.picture.info["icc_profile"]
+    return Made(picture, raw, latents, canvas, change, record)
+
+
+def _is_canvas(frame: Frame) -> bool:
+    """Whether picture and canvas are the same pixels."""
+    return frame.output == frame.canvas == frame.source
