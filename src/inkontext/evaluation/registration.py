@@ -22,7 +22,8 @@ _TURNS: Final = _TURN * np.arange(-6, 7)
 _SCALES: Final = np.exp(_GROWTH * np.arange(-5, 6))
 _NEAR: Final = (-1, 0, 1)
 _REACH: Final = 0.23  # of a side: the largest shift that is tried
-_STARTS: Final = 4  # best guesses that are refined at the coarsest level
+_STARTS, _MORE_STARTS = 4, 16  # best guesses that are carried on; if none of them agrees clearly
+_CLEAR: Final = 0.6
 _DULL: Final = 0.005  # of full range a pixel: slopes below are held back in the search
 _TEXTURE: Final = 0.02  # of full range a pixel: a steeper pixel has texture
 _LEAST: Final = 64  # pixels with texture, at least
@@ -77,17 +78,22 @@ def pyramid(before: np.ndarray, after: np.ndarray) -> tuple[list[Level], int]:
 def find(levels: list[Level]) -> Fit:
     """The similarity that takes BEFORE to AFTER, in pixels of the first level."""
     turns, scales = (g.ravel() for g in np.meshgrid(_TURNS, _SCALES))
-    level = levels[-1]
-    starts = search(level, [complex(s * np.exp(1j * t)) for t, s in zip(turns, scales, strict=True)])[:_STARTS]
-    finer = levels[:-2] if len(levels) > 1 else []
-    level = levels[len(finer)]
-    near = {_near(s.a, i, j) for s in [Similarity(), *starts] for i in _NEAR for j in _NEAR}
-    starts = search(level, sorted(near, key=lambda a: (a.real, a.imag)))[:_STARTS]
-    tried = [refine(level, start, 12) for start in [Similarity(), *starts]]
-    best = max(tried, key=lambda fit: fit.agreement)
+    starts = search(levels[-1], [complex(s * np.exp(1j * t)) for t, s in zip(turns, scales, strict=True)])
+    finer = levels[:-2]
+    best = _best_near([Similarity(), *starts[:_STARTS]], levels[len(finer)])
+    if best.agreement < _CLEAR:
+        others = _best_near(starts[_STARTS:_MORE_STARTS], levels[len(finer)])
+        best = max(best, others, key=lambda fit: fit.agreement)
     for level in reversed(finer):
         best = refine(level, Similarity(best.similarity.a, best.similarity.b * 2), 12)
     return polish(levels[0], best, 16)
+
+
+def _best_near(starts: list[Similarity], level: Level) -> Fit:
+    """The fit that agrees best, from the best similarities around the starts."""
+    near = {_near(s.a, i, j) for s in starts for i in _NEAR for j in _NEAR}
+    nearest = search(level, sorted(near, key=lambda a: (a.real, a.imag)))[: max(_STARTS, len(starts) // 2)]
+    return max((refine(level, s, 12) for s in [Similarity(), *nearest]), key=lambda fit: fit.agreement)
 
 
 def _near(a: complex, i: int, j: int) -> complex:

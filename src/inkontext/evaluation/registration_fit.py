@@ -133,7 +133,8 @@ def _slopes(picture: np.ndarray) -> list[np.ndarray]:
 
 
 def _steepness(slopes: list[np.ndarray]) -> np.ndarray:
-    return sum(((s**2).sum(2) for s in slopes), np.float32(0))
+    across, down = slopes
+    return (across**2).sum(2) + (down**2).sum(2)
 
 
 def _weights(error: np.ndarray, doubt: np.ndarray, seen: np.ndarray, steep: np.ndarray) -> np.ndarray:
