@@ -62,13 +62,16 @@ def test_ssim_and_psnr_are_scikit_images() -> None:
 
 def test_the_truth_scores_full_and_the_first_picture_follows_nothing(chain: Chain) -> None:
     judge = Judge(chain)
+    before = chain.first
     for number, turn in enumerate(chain.turns, 1):
-        right = judge.measure(turn.target, number)
+        right = judge.measure(turn.target, number, before)
         assert right == {"untouched_psnr": 99.0, "identity": 1.0, "recognised": True, "followed": True}
-    assert judge.measure(chain.first, 1)["followed"] is False
-    assert all(not Judge(chain).measure(Image.fromarray(stranger), 1)["recognised"] for stranger in judge.strangers[:3])
+        assert judge.measure(chain.first, number, chain.first)["followed"] is False
+        before = turn.target
+    for stranger in judge.strangers[:3]:
+        assert not judge.measure(Image.fromarray(stranger), 1, chain.first)["recognised"]
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    lost = judge.measure(Image.fromarray(noise), 1)
+    lost = judge.measure(Image.fromarray(noise), 1, chain.first)
     assert lost["identity"] < 0.3 and lost["untouched_psnr"] < 12
 
 

@@ -139,8 +139,9 @@ def run_chain(
         refused = 0
         for number, picture in enumerate(_pictures(arm, chain, system), 1):
             refused += picture is None
-            pictures.append(picture or (pictures[-1] if pictures else chain.first))
-            for name, value in judge.measure(pictures[-1], number).items():
+            before = pictures[-1] if pictures else chain.first
+            pictures.append(picture or before)
+            for name, value in judge.measure(pictures[-1], number, before).items():
                 measures[name].append(value)
             done += 1
             count(done)

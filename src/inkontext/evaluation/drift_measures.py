@@ -13,6 +13,7 @@ from inkontext.data.world.dice import Dice
 from inkontext.data.world.identity import draw_identity
 from inkontext.data.world.render import render
 from inkontext.data.world.scene import Figure
+from inkontext.data.world.score import CHANGED_AT_LEAST
 
 SAME: Final = 99.0  # dB reported for the same bytes
 STRANGERS: Final = 8
@@ -32,24 +33,25 @@ class Judge:
         strangers = (replace(hero, who=draw_identity(dice, "test")) for _ in range(STRANGERS))
         self.strangers = [np.asarray(render(chain.scene.swap(who), chain.size)) for who in strangers]
 
-    def measure(self, picture: Image.Image, turn: int) -> dict[str, Any]:
-        """The measures of the picture after `turn` turns, from 1.
+    def measure(self, picture: Image.Image, turn: int, before: Image.Image) -> dict[str, Any]:
+        """The measures of the picture after `turn` turns, from 1; `before` is the one it was made from.
 
         untouched_psnr: dB against the first picture outside all masks so far, at most 99.
         identity: SSIM against the first picture, mean over the pixels of the character nobody asked to change.
         recognised: it is nearer to that character than to every one of `STRANGERS` others in its place.
-        followed: where this turn's edit shows, it is nearer to what was asked than to what was there.
+        followed: inside this turn's mask at least half of the squared error of `before` against what was asked is gone.
         """
-        got = np.asarray(picture.convert("RGB").resize((self.chain.size, self.chain.size), Image.Resampling.BICUBIC))
-        untouched = self.chain.untouched(turn)
-        now, was = (
-            np.asarray(self.chain.turns[n].target if n >= 0 else self.chain.first) for n in (turn - 1, turn - 2)
+        got, was = (
+            np.asarray(im.convert("RGB").resize((self.chain.size, self.chain.size), Image.Resampling.BICUBIC))
+            for im in (picture, before)
         )
+        asked = self.chain.turns[turn - 1]
+        untouched = self.chain.untouched(turn)
         return {
             "untouched_psnr": psnr(got, self.first, untouched),
             "identity": round(float(ssim(got, self.first)[self.chain.silhouette].mean()), _DIGITS),
             "recognised": all(_nearer(got, self.first, other, untouched) for other in self.strangers),
-            "followed": _nearer(got, now, was, self.chain.turns[turn - 1].mask),
+            "followed": _changed(got, was, np.asarray(asked.target), asked.mask),
         }
 
 
@@ -60,6 +62,12 @@ def _nearer(got: np.ndarray, right: np.ndarray, wrong: np.ndarray, where: np.nda
         return True
     to_right, to_wrong = (np.square(got[differ].astype(np.float64) - other[differ]).mean() for other in (right, wrong))
     return bool(to_right < to_wrong)
+
+
+def _changed(got: np.ndarray, was: np.ndarray, target: np.ndarray, where: np.ndarray) -> bool:
+    """Whether `got` came so much nearer to `target` than `was`, as the world's bench asks of an edit."""
+    now, then = (np.square(im[where].astype(np.float64) - target[where]).sum() for im in (got, was))
+    return bool(now <= (1 - CHANGED_AT_LEAST) * then)
 
 
 def psnr(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float | None:
