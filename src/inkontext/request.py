@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from inkontext import geometry
 from inkontext.compositing import Mask
+from inkontext.cues import Cue, draw, settle
 from inkontext.errors import OptionError, PromptError
 from inkontext.flow.solvers import SOLVERS
 from inkontext.geometry import Frame, Size
@@ -21,6 +22,7 @@ from inkontext.safety.pictures import Picture, PictureLike, read_picture
 from inkontext.sequence import SCHEMES
 
 MASK_MODES = ("exact", "reference")
+T = TypeVar("T")
 _ONE = (str, bytes, Path, Image.Image, np.ndarray)
 
 
@@ -52,10 +54,12 @@ class Request:
 
     Attributes:
         frame: map between the canvas that is sampled and the picture that is returned.
-        contexts: what is in the sequence: the edited picture, then further references, or all stitched into one.
+        contexts: the edited picture with its cues, then further references, or all stitched into one.
         picture: the one that is edited; None for text-to-image.
         references: how many further ones were given.
         aligned: the result shows the picture's own pixels, edited, at its size.
+        cues: what was drawn on the picture for the model to see.
+        position: how many references stand before the edited picture in the sequence.
     """
 
     prompt: str
@@ -67,6 +71,13 @@ class Request:
     references: int = 0
     mask: Mask | None = None
     aligned: bool = False
+    cues: tuple[Cue, ...] = ()
+    position: int = 0
+
+    @property
+    def clean(self) -> Context:
+        """The edited picture without its cues."""
+        return replace(self.contexts[0], picture=self.picture) if self.cues and self.picture else self.contexts[0]
 
 
 def read_options(
@@ -104,7 +115,7 @@ def read_options(
 def edit_requests(
     sampling: Sampling, options: Options, image: PictureLike | Sequence[PictureLike], prompt: str | Sequence[str],
     references: Sequence[PictureLike], mask: PictureLike | None, mask_edits: str, mask_mode: str, strength: float,
-    seed: int | Sequence[int], size: str | Size | None, count: int,
+    seed: int | Sequence[int], size: str | Size | None, count: int, cues: Sequence[Cue] = (), position: int = 0,
 ) -> list[Request]:  # fmt: skip
     """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
     stretch = options.fit == "reference"
@@ -117,18 +128,24 @@ def edit_requests(
         raise OptionError(f"{len(images)} pictures and {len(prompts)} prompts do not pair up; give one or as many")
     if mask is not None and total > 1:
         raise OptionError("a mask belongs to one picture; edit the pictures one by one")
+    if cues and len(images) > 1:
+        raise OptionError("drawn cues belong to one picture; edit the pictures one by one")
     seeds = _seeds(seed, total, count)
     several: Sequence[PictureLike] = [references] if isinstance(references, _ONE) else references
     extra = tuple(read_picture(r, reference=stretch) for r in several)
     if mask is not None and options.scheme == "stitch" and extra:
         raise OptionError("a mask and stitched references do not go together; use another reference scheme")
+    if not isinstance(position, int) or not 0 <= position <= len(extra):
+        raise OptionError(f"position must be from 0 to {len(extra)}, the number of references, not {position!r}")
     requests = []
     read: dict[int, Picture] = {}  # the same object given for several prompts is decoded and encoded once
     for i in range(total):
         source = images[i % len(images)]
         if id(source) not in read:
             read[id(source)] = read_picture(source, reference=stretch)
-        base = _edit_request(sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size)
+        base = _edit_request(
+            sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size, cues, position
+        )
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
@@ -151,17 +168,19 @@ def generate_requests(
 
 def _edit_request(
     sampling: Sampling, options: Options, picture: Picture, prompt: str, extra: Sequence[Picture],
-    size: str | Size | None,
+    size: str | Size | None, cues: Sequence[Cue], position: int,
 ) -> Request:  # fmt: skip
+    cues = settle(picture.rgb, cues, sampling.resolution)
+    shown = replace(picture, rgb=draw(picture.rgb, cues)) if cues else picture
     buckets = sampling.buckets or geometry.ratio_buckets(sampling.resolution)
     choose = geometry.reference_canvas if options.fit == "reference" else geometry.nearest_canvas
 
     def lay(picture: Picture) -> Context:
         return Context(picture, geometry.frame_for(picture.size, choose(picture.size, buckets), options.fit))
 
-    first = lay(picture)
+    first = lay(shown)
     if options.scheme == "stitch" and extra:
-        pasted = geometry.stitch([picture.rgb, *(p.rgb for p in extra)])
+        pasted = geometry.stitch(in_order(shown.rgb, [p.rgb for p in extra], position))
         contexts = (lay(Picture(pasted, icc=picture.icc)),)
     else:
         contexts = (first, *map(lay, extra))
@@ -174,7 +193,14 @@ def _edit_request(
     else:
         frame = geometry.frame_for(wanted, choose(wanted, buckets), "pad")
     aligned = frame is first.frame and frame.output == picture.size
-    return Request(prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned)
+    return Request(
+        prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned, cues=cues, position=position
+    )
+
+
+def in_order(first: T, others: Sequence[T], position: int) -> list[T]:
+    """`first` with `position` of the others before it."""
+    return [*others[:position], first, *others[position:]]
 
 
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:
