@@ -60,7 +60,7 @@ class Checks:
         Args:
             make: (seed, count) -> result.
         """
-        if not self.words or not 0 < count:
+        if not self.words or count < 1:
             result = make(seed, count)
         else:
             from inkontext.reading import Reader
