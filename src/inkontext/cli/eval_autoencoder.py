@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inkontext.cli import options as o
-from inkontext.cli.eval_outputs import check_places
+from inkontext.cli.places import check_places
 from inkontext.errors import OptionError
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def settle(picture: Image.Image, cues: Sequence[Cue], resolution: int = 1024) ->
     """
     settled: list[Cue] = []
     taken = {cue.colour for cue in cues if cue.colour}
-    small = picture.resize(tuple(min(_SMALL, s) for s in picture.size), Image.Resampling.BOX)
+    small = picture.resize((min(_SMALL, picture.width), min(_SMALL, picture.height)), Image.Resampling.BOX)
     pixels = np.asarray(small, np.float32)
     for cue in cues:
         colour = cue.colour or _standing_out(pixels, cue, taken)
