@@ -21,6 +21,10 @@ class MaskError(InKontextError):
     """A mask that does not fit its picture."""
 
 
+class CueError(InKontextError):
+    """A drawn cue that is not understood or does not lie on its picture."""
+
+
 class PromptError(InKontextError):
     """An empty or over-long prompt."""
 

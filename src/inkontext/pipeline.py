@@ -16,6 +16,7 @@ from torch import Tensor
 
 from inkontext import __version__, geometry
 from inkontext.compositing import keep_outside, latent_blend, restore_alpha
+from inkontext.cues import Cue
 from inkontext.errors import Cancelled, NonFiniteError, OptionError
 from inkontext.flow.path import interpolate
 from inkontext.flow.solvers import SOLVERS
@@ -25,7 +26,16 @@ from inkontext.model.presets import Sampling
 from inkontext.model.text import TextEncoding, TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.numerics import Numerics, numerics_for
-from inkontext.request import Context, Request, edit_requests, generate_requests, lay, read_options, with_latents
+from inkontext.request import (
+    Context,
+    Request,
+    edit_requests,
+    generate_requests,
+    in_order,
+    lay,
+    read_options,
+    with_latents,
+)  # fmt: skip
 from inkontext.result import Callback, Progress, Result
 from inkontext.runtime import plan
 from inkontext.runtime.device import choose_device, choose_dtype
@@ -152,6 +162,8 @@ class Pipeline:
         mask_mode: str = "exact",
         strength: float = 1.0,
         context_latents: Tensor | None = None,
+        cues: Sequence[Cue] = (),
+        position: int = 0,
     ) -> Result:
         """Change a picture as the prompt says; what it does not mention stays.
 
@@ -177,6 +189,8 @@ class Pipeline:
             strength: with a mask, below 1 starts from the picture partly noised.
             context_latents: `[1, C, h, w]`, what the model sees of `image` instead of encoding it: `Result.latents` of
                 the edit that made it, or `encode`.
+            cues: drawn on the picture for the model to see; what is kept of the picture is kept without them.
+            position: how many of the references come before the picture, for prompts that say "the second picture".
 
         Raises:
             InKontextError: a subclass for each mistake; Cancelled if the callback said so.
@@ -186,8 +200,9 @@ class Pipeline:
             true_cfg=true_cfg, solver=solver, scheme=scheme, fit=fit, reference_numerics=reference_numerics,
         )  # fmt: skip
         requests = edit_requests(
-            self.sampling, options, image, prompt, references, mask, mask_edits, mask_mode, strength, seed, size, count
-        )
+            self.sampling, options, image, prompt, references, mask, mask_edits, mask_mode, strength, seed, size, count,
+            cues, position,
+        )  # fmt: skip
         if context_latents is not None:
             requests = with_latents(requests, context_latents, self.autoencoder.cfg.z_channels)
         return self._run(requests, callback)
@@ -247,6 +262,8 @@ class Pipeline:
 
         # 2. Encode the context: clean latents of every reference, the same at all steps.
         context = [self._encode(c, numerics, memo) for c in request.contexts]
+        if context:
+            context = in_order(context[0], context[1:], request.position)
 
         # 3. Draw the noise the reference implementations would draw for this seed.
         width, height = request.frame.canvas
@@ -264,8 +281,9 @@ class Pipeline:
         if request.mask is not None:
             start = int(options.steps - min(options.steps * request.mask.strength, options.steps))
             times = times[start:]
-            blend = latent_blend(request.mask, request.contexts[0].frame, context[0], noise)
-            z = interpolate(pack(context[0]).to(z.dtype), noise, times[0])
+            clean = self._encode(request.clean, numerics, memo)
+            blend = latent_blend(request.mask, request.clean.frame, clean, noise)
+            z = interpolate(pack(clean).to(z.dtype), noise, times[0])
 
         def on_step(i: int, z: Tensor, t: float, denoised: Tensor) -> Tensor:
             z = numerics.settle(z if blend is None else blend(z, t), self.dtype)
@@ -346,6 +364,10 @@ class Pipeline:
         }
         if request.mask is not None:
             record["mask"] = {"mode": request.mask.mode, "strength": request.mask.strength}
+        if request.cues:
+            record["cues"] = [cue.as_dict() for cue in request.cues]
+        if request.position:
+            record["position"] = request.position
         return record
 
 

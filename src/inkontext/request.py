@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from inkontext import geometry
 from inkontext.compositing import Mask
+from inkontext.cues import Cue, draw, settle
 from inkontext.errors import OptionError, PromptError
 from inkontext.flow.solvers import SOLVERS
 from inkontext.geometry import Frame, Size
@@ -22,6 +23,7 @@ from inkontext.safety.pictures import Picture, PictureLike, read_picture
 from inkontext.sequence import SCHEMES
 
 MASK_MODES = ("exact", "reference")
+T = TypeVar("T")
 _ONE = (str, bytes, Path, Image.Image, np.ndarray)
 
 
@@ -54,10 +56,12 @@ class Request:
 
     Attributes:
         frame: map between the canvas that is sampled and the picture that is returned.
-        contexts: what is in the sequence: the edited picture, then further references, or all stitched into one.
+        contexts: the edited picture with its cues, then further references, or all stitched into one.
         picture: the one that is edited; None for text-to-image.
         references: how many further ones were given.
         aligned: the result shows the picture's own pixels, edited, at its size.
+        cues: what was drawn on the picture for the model to see.
+        position: how many references stand before the edited picture in the sequence.
     """
 
     prompt: str
@@ -69,6 +73,13 @@ class Request:
     references: int = 0
     mask: Mask | None = None
     aligned: bool = False
+    cues: tuple[Cue, ...] = ()
+    position: int = 0
+
+    @property
+    def clean(self) -> Context:
+        """The edited picture without its cues."""
+        return replace(self.contexts[0], picture=self.picture) if self.cues and self.picture else self.contexts[0]
 
 
 def read_options(
@@ -106,7 +117,7 @@ def read_options(
 def edit_requests(
     sampling: Sampling, options: Options, image: PictureLike | Sequence[PictureLike], prompt: str | Sequence[str],
     references: Sequence[PictureLike], mask: PictureLike | None, mask_edits: str, mask_mode: str, strength: float,
-    seed: int | Sequence[int], size: str | Size | None, count: int,
+    seed: int | Sequence[int], size: str | Size | None, count: int, cues: Sequence[Cue] = (), position: int = 0,
 ) -> list[Request]:  # fmt: skip
     """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
     stretch = options.fit == "reference"
@@ -119,18 +130,24 @@ def edit_requests(
         raise OptionError(f"{len(images)} pictures and {len(prompts)} prompts do not pair up; give one or as many")
     if mask is not None and total > 1:
         raise OptionError("a mask belongs to one picture; edit the pictures one by one")
+    if cues and len(images) > 1:
+        raise OptionError("drawn cues belong to one picture; edit the pictures one by one")
     seeds = _seeds(seed, total, count)
     several: Sequence[PictureLike] = [references] if isinstance(references, _ONE) else references
     extra = tuple(read_picture(r, reference=stretch) for r in several)
     if mask is not None and options.scheme == "stitch" and extra:
         raise OptionError("a mask and stitched references do not go together; use another reference scheme")
+    if not isinstance(position, int) or not 0 <= position <= len(extra):
+        raise OptionError(f"position must be from 0 to {len(extra)}, the number of references, not {position!r}")
     requests = []
     read: dict[int, Picture] = {}  # the same object given for several prompts is decoded and encoded once
     for i in range(total):
         source = images[i % len(images)]
         if id(source) not in read:
             read[id(source)] = read_picture(source, reference=stretch)
-        base = _edit_request(sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size)
+        base = _edit_request(
+            sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size, cues, position
+        )
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
@@ -153,11 +170,13 @@ def generate_requests(
 
 def _edit_request(
     sampling: Sampling, options: Options, picture: Picture, prompt: str, extra: Sequence[Picture],
-    size: str | Size | None,
+    size: str | Size | None, cues: Sequence[Cue], position: int,
 ) -> Request:  # fmt: skip
-    first = lay(sampling, picture, options.fit)
+    cues = settle(picture.rgb, cues, sampling.resolution)
+    shown = replace(picture, rgb=draw(picture.rgb, cues)) if cues else picture
+    first = lay(sampling, shown, options.fit)
     if options.scheme == "stitch" and extra:
-        pasted = geometry.stitch([picture.rgb, *(p.rgb for p in extra)])
+        pasted = geometry.stitch(in_order(shown.rgb, [p.rgb for p in extra], position))
         contexts = (lay(sampling, Picture(pasted, icc=picture.icc), options.fit),)
     else:
         contexts = (first, *(lay(sampling, p, options.fit) for p in extra))
@@ -170,7 +189,14 @@ def _edit_request(
     else:
         frame = geometry.frame_for(wanted, _canvas(sampling, wanted, options.fit), "pad")
     aligned = frame is first.frame and frame.output == picture.size
-    return Request(prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned)
+    return Request(
+        prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned, cues=cues, position=position
+    )
+
+
+def in_order(first: T, others: Sequence[T], position: int) -> list[T]:
+    """`first` with `position` of the others before it."""
+    return [*others[:position], first, *others[position:]]
 
 
 def lay(sampling: Sampling, picture: Picture, fit: str = "pad") -> Context:
@@ -189,6 +215,8 @@ def with_latents(requests: list[Request], latents: Tensor, channels: int) -> lis
     first = requests[0].contexts[0]
     if any(r.contexts[0].picture is not first.picture for r in requests):
         raise OptionError("context_latents belong to one picture; edit the pictures one by one")
+    if requests[0].cues:
+        raise OptionError("cues are drawn on the picture, which context_latents replace; leave one of the two out")
     if requests[0].options.scheme == "stitch" and requests[0].references:
         raise OptionError("context_latents and stitched references do not go together; use another reference scheme")
     width, height = first.frame.canvas

@@ -319,3 +319,65 @@ def test_an_interrupt_in_mid_sampling(here: Path, picture: Path, debug_folder: P
     assert process.returncode == 130
     assert Outcome(130, out, err).complaint == "interrupted; nothing was written"
     assert out == "" and names(here) == ["photo.png"]
+
+
+# --- cues, names and text ---------------------------------------------------------------------------------
+
+
+def test_cues_are_reported_and_recorded(cli: Cli, here: Path, picture: Path, debug_folder: Path) -> None:
+    (here / "c.json").write_text('{"cues": [{"kind": "arrow", "points": [[0.9, 0.9], [0.5, 0.5]], "colour": "blue"}]}')
+    done = cli(
+        "edit", picture, "x", "-m", debug_folder, "--steps", 1, "--cue", "ellipse:10,10,40,40px,red", "--cue", "c.json"
+    )
+    assert (done.code, done.out) == (0, "photo-edited.png\n")
+    assert "cue: the red ellipse" in done.err and "cue: the blue arrow" in done.err
+    record = read_metadata(here / "photo-edited.png")
+    assert record is not None
+    assert [c["kind"] for c in record["cues"]] == ["ellipse", "arrow"]
+    assert [c["name"] for c in record["cue_check"]["cues"]] == ["red ellipse", "blue arrow"]
+
+
+def test_named_references_are_put_into_words(
+    cli: Cli, here: Path, picture: Path, photo: Image.Image, debug_folder: Path, pipeline: Pipeline
+) -> None:
+    other = photo.transpose(Image.Transpose.ROTATE_180)
+    other.save(here / "h.png")
+    arguments = ("-m", debug_folder, "--steps", 1, "--dtype", "float32", "-o", "a.png")
+    assert cli("edit", picture, "Put @hat on it", "--ref", "hat=h.png", *arguments).code == 0
+    words = "Put the hat of the first picture on it in the second picture"
+    expected = pipeline.edit(photo, words, references=[other], position=1, steps=1)
+    assert Image.open(here / "a.png").tobytes() == expected.images[0].tobytes()
+    record = read_metadata(here / "a.png")
+    assert record is not None and (record["prompt"], record["position"]) == (words, 1)
+    assert record["roles"] == {"said": "Put @hat on it", "names": {"hat": 1, "image": 2}}
+
+
+def test_text_is_checked_and_other_seeds_are_tried(cli: Cli, here: Path, picture: Path, debug_folder: Path) -> None:
+    pytest.importorskip("rapidocr_onnxruntime")
+    done = cli(
+        "edit", picture, "Write 'KONTEXT' on it", "-m", debug_folder, "--steps", 1, "-n", 2, "--check-text",
+        "--retries", 1, "--json", "a.json",
+    )  # fmt: skip
+    assert done.code == 0 and done.err.count("none of which showed every word") == 2
+    body = json.loads((here / "a.json").read_text())
+    tried = [[t["seed"] for t in r["text_check"]["tries"]] for r in body["images"]]
+    assert tried == [[0, 2], [1, 3]]
+    assert all(r["text_check"]["kept"] == r["seed"] for r in body["images"])
+
+
+CHECKS = {
+    "cue outside": (("x", "--cue", "box:0.5,0.5,0.6,0.6"), "outside the picture"),
+    "cue file": (("x", "--cue", "no.json"), "cannot read the cues"),
+    "unknown name": (("put @hat on it",), "add --ref hat=FILE"),
+    "unused name": (("put it on", "--ref", "hat=photo.png"), "say @hat there"),
+    "two of a name": (("put @a on", "--ref", "a=photo.png", "--ref", "a=photo.png"), "two references are named"),
+    "no words": (("make it red", "--check-text"), "quotation marks"),
+    "retries alone": (("write 'A'", "--retries", "2"), "give --check-text as well"),
+    "retries": (("write 'A'", "--check-text", "--retries", "-1"), "from 0 to 100"),
+}
+
+
+@pytest.mark.parametrize("case", CHECKS)
+def test_mistakes_with_cues_names_and_text(case: str, cli: Cli, here: Path, picture: Path) -> None:
+    arguments, words = CHECKS[case]
+    assert words in refused(cli("edit", picture, *arguments, "--model", "no-such-model"), here, ["photo.png"])

@@ -1,54 +1,16 @@
-"""Which words an instruction wants, and whether they are read."""
+"""Whether the words that an instruction wants are read: the scores."""
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from inkontext.data.world import sample_pair
-from inkontext.evaluation import reading
+from inkontext import reading
 from inkontext.evaluation.kontextbench_data import Item
 from inkontext.evaluation.kontextbench_metrics import TextExact, TextSimilarity
-from inkontext.evaluation.reading import Reader, described_words, is_hit, similarity, wanted_words
-
-CASES = {
-    "Replace 'joy' with 'BFL'": ["BFL"],
-    "Change the sign that says 'OPEN' to 'CLOSED'": ["CLOSED"],
-    "Add the words “Hello World” in red": ["Hello World"],
-    "make it say 'Don't worry'": ["Don't worry"],
-    'Replace the text "A" and "B" with "C" and "D"': ["C", "D"],
-    'Replace "A" with "B" and "C" with "D"': ["B", "D"],
-    "remove the text 'SALE'": [],
-    "Remove the sign and write 'X1' there": ["X1"],
-    "Replace 'SALE' with a flower": [],
-    "Change 'open' to 'OPEN'": ["OPEN"],
-    "Make 'open' upper case": ["open"],
-    "Move 'A' to the left of 'B'": ["A", "B"],
-    'Change the text from "FOO" to "BAR"': ["BAR"],
-    "It should read 'Nine', not 'Six'": ["Nine"],
-    "Change the title “ONE” to “TWO”, and remove the subtitle “2020”": ["TWO"],
-    "Put the dog's hat on the cat's head": [],
-    "Write «déjà vu» on it": ["déjà vu"],
-    "Make the sky blue": [],
-}
-
-
-DESCRIBED = {
-    "A storefront with 'Hello World' written on it.": ["Hello World"],
-    'A bar of chocolate without a wrapper that has the word "WRAPPER" printed on it.': ["WRAPPER"],
-    "a book with the words 'Don't Panic!' written on it": ["Don't Panic!"],
-    'a poster of "ONE" with the word "TWO"': ["ONE", "TWO"],
-    "the word 'START' written above the word 'SMILING'": ["START", "SMILING"],
-    "a sign that says 'YES', not 'NO'": ["YES"],
-    "a shop front without the word 'SALE' on its sign": [],
-    "a sign that says Deep Learning": [],
-    'a dog of the breed "Komondor"': [],
-    "world's best brother's t-shirt with a sign": [],
-    'a wall with “Déjà vu” painted on it': ["Déjà vu"],
-}  # fmt: skip
+from inkontext.evaluation.reading import Reader
 
 
 def item(instruction: str) -> Item:
@@ -61,55 +23,6 @@ def sign(*lines: str) -> Image.Image:
     for number, line in enumerate(lines):
         ImageDraw.Draw(picture).text((20, 15 + 110 * number), line, "black", font)
     return picture
-
-
-@pytest.mark.parametrize("instruction", CASES)
-def test_the_words_wanted(instruction: str) -> None:
-    assert wanted_words(instruction) == CASES[instruction]
-
-
-@pytest.mark.parametrize("prompt", DESCRIBED)
-def test_the_words_that_a_description_asks_for(prompt: str) -> None:
-    assert described_words(prompt) == DESCRIBED[prompt]
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_the_words_wanted_are_those_that_the_world_will_show(split: str) -> None:
-    quoted = 0
-    for seed in range(60):
-        pair = sample_pair(seed, "text", 32, split)
-        shown = " ".join(t.text for t in pair.scene_after.things if hasattr(t, "text")).replace("\n", " ").casefold()
-        words = wanted_words(pair.instruction)
-        assert all(word.casefold() in shown for word in words), pair.instruction
-        if pair.edit.kind in ("text change", "text correct"):
-            assert words == [pair.edit.new], pair.instruction
-        assert bool(words) == (pair.edit.kind != "text remove"), pair.instruction
-        quoted += len(words)
-    assert quoted > 40
-
-
-def levenshtein(a: str, b: str) -> int:
-    if not a or not b:
-        return len(a) + len(b)
-    return min(levenshtein(a[1:], b) + 1, levenshtein(a, b[1:]) + 1, levenshtein(a[1:], b[1:]) + (a[0] != b[0]))
-
-
-def test_similarity_is_the_best_over_all_parts_of_the_text() -> None:
-    dice = random.Random(1)
-    for _ in range(40):
-        word = "".join(dice.choices("abc", k=dice.randint(1, 4)))
-        text = "".join(dice.choices("abcd", k=dice.randint(0, 5)))
-        parts = {text[i:j] for i in range(len(text) + 1) for j in range(i, len(text) + 1)}
-        assert similarity(word, [text]) == pytest.approx(1 - min(levenshtein(word, p) for p in parts) / len(word))
-
-
-def test_similarity_ignores_case_blanks_and_lines_and_hits_stand_alone() -> None:
-    assert similarity("Hello World", ["HELLO", "world!"]) == 1.0
-    assert similarity("CAT", []) == 0.0 and similarity("CAT", ["dog"]) == 0.0
-    assert similarity("KONTEXT", ["a KONTEKT b"]) == pytest.approx(6 / 7)
-    assert is_hit("Hello World", ["HELLO", "world!"]) and is_hit("don’t", ["I don't know"])
-    assert not is_hit("CAT", ["CATALOG"]) and not is_hit("CAT", ["C4T"]) and not is_hit("CAT", [])
-    assert is_hit("BFL", ["welcome to B F L"]) and is_hit("a.b", ["a.b"]) and not is_hit("a.b", ["axb"])
 
 
 def test_a_rendered_word_is_read() -> None:

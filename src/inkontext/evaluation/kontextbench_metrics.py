@@ -17,8 +17,9 @@ from PIL import Image
 from inkontext.errors import OptionError
 from inkontext.evaluation.faces import NEEDS, AuraFace, Embedder, likeness
 from inkontext.evaluation.kontextbench_data import PUBLISHED, Item
-from inkontext.evaluation.reading import Reader, exact_score, near_score, wanted_words
+from inkontext.evaluation.reading import Reader, exact_score, near_score
 from inkontext.evaluation.score import Last, Score
+from inkontext.reading import asked_words
 
 if TYPE_CHECKING:
     from inkontext.evaluation.alignment import Alignment
@@ -138,7 +139,7 @@ class TextSimilarity(_Text):
     name, unit, is_share = "text_similarity", "0–1", False
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        wanted = wanted_words(item.instruction)
+        wanted = asked_words(item.instruction)
         return near_score(wanted, self.reader.lines(output)) if wanted else _NOTHING
 
 
@@ -148,7 +149,7 @@ class TextExact(_Text):
     name, unit, is_share = "text_exact", "share", True
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
-        wanted = wanted_words(item.instruction)
+        wanted = asked_words(item.instruction)
         return exact_score(wanted, self.reader.lines(output)) if wanted else _NOTHING
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from inkontext.cues.drawing import INKS
 from inkontext.data.world.dice import Dice
 from inkontext.data.world.dressing import FIGURE_EDITS
 from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle, told_size
@@ -16,7 +17,6 @@ from inkontext.data.world.refer import describe
 from inkontext.data.world.scene import Box, Cue, Figure, Scene, Shape, Sign, Sticker, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Edit, Proposal
 
-_INKS: Final = ("red", "blue", "green", "yellow", "pink", "orange", "purple", "black", "white")
 _ROOM: Final = 22  # between the thing and the marker around it
 
 
@@ -56,7 +56,7 @@ def _ink(scene: Scene, thing: Thing | None, dice: Dice) -> str:
         avoid.append(thing.who.colour)
     elif isinstance(thing, Sign):
         avoid.append(thing.colour)
-    inks = [c for c in _INKS if not any(alike(c, o) for o in avoid)]
+    inks = [c for c in INKS if not any(alike(c, o) for o in avoid)]
     return dice.pick(inks or tuple(COLOURS))
 
 

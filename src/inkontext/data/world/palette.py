@@ -5,24 +5,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from inkontext.cues.drawing import INKS
+
 RGB = tuple[int, int, int]
 
 COLOURS: Final[dict[str, RGB]] = {
-    "red": (222, 45, 45),
-    "orange": (246, 132, 28),
-    "yellow": (252, 214, 48),
+    "red": INKS["red"],
+    "orange": INKS["orange"],
+    "yellow": INKS["yellow"],
     "lime": (164, 216, 58),
-    "green": (46, 146, 72),
+    "green": INKS["green"],
     "teal": (30, 152, 150),
     "light blue": (128, 200, 246),
-    "blue": (44, 98, 220),
+    "blue": INKS["blue"],
     "navy": (24, 42, 104),
-    "purple": (134, 66, 176),
-    "pink": (248, 142, 186),
+    "purple": INKS["purple"],
+    "pink": INKS["pink"],
     "brown": (134, 84, 48),
-    "black": (28, 28, 32),
+    "black": INKS["black"],
     "grey": (146, 150, 156),
-    "white": (250, 250, 248),
+    "white": INKS["white"],
 }
 
 COLOUR_WORDS: Final[dict[str, tuple[str, ...]]] = {

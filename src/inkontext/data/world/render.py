@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from inkontext.cues.drawing import LINE, THIN, marker
 from inkontext.data.world.creature import draw_figure
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.palette import COLOURS
@@ -64,30 +65,9 @@ def _draw_cue(picture: Image.Image, cue: Cue) -> None:
     """The marker, drawn apart at four times the size and laid over."""
     size, big = picture.width, picture.width * 4
     mask = Image.new("L", (big, big))
-    draw = ImageDraw.Draw(mask)
     x0, y0, x1, y1 = (v * big // 1000 for v in cue.box)
-    wide = max(7, big * 22 // 1000)
-    if cue.kind == "ellipse":
-        draw.ellipse((x0, y0, x1, y1), outline=255, width=wide)
-    elif cue.kind == "box":
-        draw.rectangle((x0, y0, x1, y1), outline=255, width=wide)
-    elif cue.kind == "cross":
-        draw.line((x0, y0, x1, y1), 255, wide)
-        draw.line((x0, y1, x1, y0), 255, wide)
-    else:
-        _arrow(draw, x0, y0, x1, y1, wide)
+    marker(ImageDraw.Draw(mask), cue.kind, ((x0, y0), (x1, y1)), max(THIN, big * LINE // 1000))
     picture.paste(COLOURS[cue.colour], (0, 0), mask.reduce(big // size))
-
-
-def _arrow(draw: ImageDraw.ImageDraw, x0: int, y0: int, x1: int, y1: int, wide: int) -> None:
-    """A shaft from (x0, y0) to a head at (x1, y1); level or upright arrows only."""
-    draw.line((x0, y0, x1, y1), 255, wide)
-    head = wide * 2
-    dx, dy = (x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0)
-    back = (x1 - dx * head * 2, y1 - dy * head * 2)
-    sides = [(back[0] - dy * head, back[1] - dx * head), (back[0] + dy * head, back[1] + dx * head)]
-    tip = (x1 + dx * wide // 2, y1 + dy * wide // 2)
-    draw.polygon([tip, *sides], 255)
 
 
 def difference(a: Image.Image, b: Image.Image) -> Image.Image:
