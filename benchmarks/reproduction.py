@@ -118,6 +118,12 @@ def stage_of(claim: Claim, config: RunConfig, coder: AutoEncoder) -> FlowStage:
     return FlowStage(config, card, network, coder, towers, *parts, torch.device("cpu"))
 
 
+def with_shares(config: RunConfig, shares: dict[str, float]) -> RunConfig:
+    """The world alone, with these shares of its tasks."""
+    world = config.data.sources[0].model_copy(update={"tasks": shares})
+    return config.model_copy(update={"data": config.data.model_copy(update={"sources": (world,)})})
+
+
 def run(name: str, claim: Claim, arguments: argparse.Namespace) -> None:
     """Train where needed, then measure; the figures go to OUT/NAME/figures.json."""
     out: Path = arguments.out
@@ -131,14 +137,18 @@ def run(name: str, claim: Claim, arguments: argparse.Namespace) -> None:
             f"threads={torch.get_num_threads()}", *claim.flow,
         ],
     )  # fmt: skip
-    world = config.data.sources[0].model_copy(update={"tasks": shares})
-    config = config.model_copy(update={"data": config.data.model_copy(update={"sources": (world,)})})
+    config = with_shares(config, shares)
     stage = stage_of(claim, config, coder)
     train(config, stage)
+    losses = stage.validate()
+    edits = {task: weight for task, weight in shares.items() if task != "t2i"}
+    held = held_out_mixture(with_shares(config, edits))
+    rows = config.flow.validation_rows if config.flow else 0
+    stage.held_out = [held.example(1, 0, row, rows) for row in range(rows)]
+    edit_losses = stage.validate()
     tasks = (*CATEGORIES, "t2i")
     pipeline = stage.pipeline()
     result = evaluate(Plan(config.data.size, SEED, arguments.limit, tasks), ModelSystem(pipeline, steps=16))
-    validation = [json.loads(line) for line in (out / SHORT[name] / "metrics.jsonl").read_text().splitlines()]
     body = result.body
     told = body["t2i"]["attribute_accuracy"] if claim.joint else None
     figures = {
@@ -147,7 +157,10 @@ def run(name: str, claim: Claim, arguments: argparse.Namespace) -> None:
         "changed": body["changed"],
         "untouched dB": body["untouched_psnr"],
         "t2i attributes %": None if told is None else 100 * told,
-        "validation loss": [line["validation/loss"] for line in validation if "validation/loss" in line][-1],
+        "loss": losses["loss"],
+        "loss of edits": edit_losses["loss"],
+        "t < 0.5": sum(edit_losses[f"time/{i}"] for i in range(4)) / 4,
+        "t > 0.5": sum(edit_losses[f"time/{i}"] for i in range(4, 8)) / 4,
     }
     (out / SHORT[name] / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -12,8 +12,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor, CLIPModel
 
+from inkontext import reading
 from inkontext.errors import OptionError
-from inkontext.evaluation import judges, reading
+from inkontext.evaluation import judges
 from inkontext.evaluation.judges import QUESTIONS, FunctionJudge, Judge, TextExact, TextSimilarity, answer, judges_for
 from inkontext.evaluation.judges import unanswered as why
 from inkontext.evaluation.plugins import Plugin, load_function
