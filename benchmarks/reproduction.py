@@ -71,7 +71,7 @@ class Claim:
     channels: int = 16
     joint: bool = True
     aligned: float = 0.5
-    flow: tuple[str, ...] = ()
+    flow: tuple[str, ...] = ("flow.mu=0",)
 
 
 CLAIMS = {

@@ -87,6 +87,7 @@ def commands(model: str, data: Path, rows: int, steps: int | None, out: Path) ->
         "t2i": ["eval", "t2i", *sampled, "--prompts", captions],
         "autoencoder-photographs": ["eval", "autoencoder", *coder, "--data", str(photographs(data / "photographs"))],
         "autoencoder-world": ["eval", "autoencoder", *coder, "--world", "--limit", str(rows // 2)],
+        "drift": ["eval", "drift", *sampled, "--turns", "4", "--limit", str(max(1, rows // 10))],
         "latency": ["eval", "latency", *sampled, "--repeats", "3", "--no-diffusers"],
     }
     return {name: [*command, "--out", str(out / name)] for name, command in found.items()}
