@@ -89,6 +89,7 @@ def test_what_a_run_leaves_behind(make: Make) -> None:
     numbers = {key for line in lines for key in line}
     assert {"loss", "rows_per_s", "tokens_per_s", "data_wait", "memory_gib", "grad_norm", "lr"} <= numbers
     assert {f"validation/time/{i}" for i in range(8)} <= numbers
+    assert {f"validation/first_guess/{key}" for key in ("same", "edited", "copied")} <= numbers
     assert json.loads(Path("run/config.json").read_text())["optimiser"]["clip"] == 1.0
     assert "inkontext" in Path("run/version.txt").read_text()
     assert Path("run/model/model_index.json").exists()

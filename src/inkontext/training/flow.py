@@ -19,7 +19,7 @@ from torch import Tensor
 from inkontext.data.examples import Group, stack, to_float
 from inkontext.data.stream import Mixture, batches
 from inkontext.errors import ConfigError
-from inkontext.flow.path import flow_matching_loss, interpolate
+from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
 from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.initialise import align_heads, initialise
@@ -36,6 +36,8 @@ from inkontext.training.samples import grid
 from inkontext.weights.card import Card
 
 BINS = 8
+# Mean squared difference of two latent tokens, of unit variance, from which on the edit is said to have touched one.
+EDITED = 0.02
 
 
 class FlowStage:
@@ -115,6 +117,14 @@ class FlowStage:
         prompts: list[str], t: Tensor, eps: Tensor,
     ) -> Tensor:  # fmt: skip
         """Mean squared velocity error of every row, `[n]` (eq. 3)."""
+        x0, noise, v = self.velocity(transformer, towers, target, context, prompts, t, eps)
+        return flow_matching_loss(v, x0, noise)
+
+    def velocity(
+        self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
+        prompts: list[str], t: Tensor, eps: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """Target, noise and predicted velocity as tokens, each `[n, L, D]` float32."""
         device = self.device
         t, eps = t.to(device), eps.to(device)
         grids: list[Grid] = [(z.shape[2] // 2, z.shape[3] // 2) for z in (target, *context)]
@@ -128,7 +138,7 @@ class FlowStage:
                 img=torch.cat([z, *(pack(c) for c in context)], dim=1), img_ids=ids, txt=text.txt,
                 txt_ids=text_ids(towers.length).to(device), timesteps=t, y=text.vec, guidance=guidance,
             )  # fmt: skip
-        return flow_matching_loss(v[:, : x0.shape[1]].float(), x0, noise)
+        return x0, noise, v[:, : x0.shape[1]].float()
 
     def _averaged(self) -> tuple[FluxTransformer, TextTowers]:
         learner = self.learners["flow"]
@@ -153,7 +163,28 @@ class FlowStage:
                 loss = self.loss(transformer, towers, target, context, group.instructions, t, eps)
                 numbers.setdefault(f"time/{i}", []).extend(loss.tolist())
         means = {key: float(np.mean(values)) for key, values in numbers.items()}
-        return means | {"loss": float(np.mean(list(means.values())))}
+        return means | {"loss": float(np.mean(list(means.values())))} | self._first_guess(transformer, towers)
+
+    def _first_guess(self, transformer: FluxTransformer, towers: TextTowers) -> dict[str, float]:
+        """How far the picture guessed from pure noise (t = 1) is from the target: `same` over tokens that the edit left
+        alone, `edited` over the others, `copied` what the context itself would score there.
+
+        The loss is mostly about noise that no instruction helps to remove. What an edit changes is decided here.
+        """
+        errors: dict[str, list[Tensor]] = {"same": [], "edited": [], "copied": []}
+        for group in stack([e for e in self.held_out if e.references and e.target.shape == e.references[0].shape]):
+            target, context = self.encode(group)
+            eps = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+            x0, noise, v = self.velocity(
+                transformer, towers, target, context, group.instructions, torch.ones(len(group)), eps
+            )
+            guess, copy = ((x - x0).square().mean(-1) for x in (data_from_velocity(noise, v, 1.0), pack(context[0])))
+            edited = copy > EDITED
+            errors["same"].append(guess[~edited])
+            errors["edited"].append(guess[edited])
+            errors["copied"].append(copy[edited])
+        found = {key: torch.cat(values) for key, values in errors.items() if values}
+        return {f"first_guess/{key}": value.mean().item() for key, value in found.items() if value.numel()}
 
     @torch.no_grad()
     def sample(self) -> dict[str, Image.Image]:
