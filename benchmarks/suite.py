@@ -23,13 +23,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.suite_parts import PARTS
 from inkontext.data.world import sample_pair
 from inkontext.data.world.bench import CATEGORIES, rows, write_bench
 from inkontext.evaluation.statistics import apportion, spread
 from inkontext.evaluation.world_systems import model_resolution
 from inkontext.storage import write_json
 
-_RUN = "from inkontext.cli.main import main; main()"
+_RUN = [sys.executable, "-c", "from inkontext.cli.main import main; main()"]
+_PART = [sys.executable, "-m", "benchmarks.suite_parts"]
 PHOTOGRAPHS = (
     "astronaut.png",
     "chelsea.png",
@@ -75,7 +77,7 @@ def photographs(folder: Path) -> Path:
 
 
 def commands(model: str, data: Path, rows: int, steps: int | None, out: Path) -> dict[str, list[str]]:
-    """What `inkontext` is called with, by name; each writes into a folder of its name."""
+    """What is run, by name, in order; each writes into a folder of its name."""
     size = model_resolution(model)
     sampled = ["--model", model, *(["--steps", str(steps)] if steps is not None else [])]
     bench = str(fixture(data, rows, size))
@@ -90,21 +92,23 @@ def commands(model: str, data: Path, rows: int, steps: int | None, out: Path) ->
         "drift": ["eval", "drift", *sampled, "--turns", "4", "--limit", str(max(1, rows // 10))],
         "latency": ["eval", "latency", *sampled, "--repeats", "3", "--no-diffusers"],
     }
-    return {name: [*command, "--out", str(out / name)] for name, command in found.items()}
+    called = {name: [*_RUN, *command, "--out", str(out / name)] for name, command in found.items()}
+    parts = {name: [*_PART, name, bench, str(out / "kontextbench"), str(out / name)] for name in PARTS}
+    return called | parts
 
 
 def run(model: str, rows: int, steps: int | None, data: Path, out: Path, breaks: int = 0) -> list[dict]:
     """Run all; with `breaks`, every command but the timed one is killed so many times at random moments."""
     done = []
     for name, command in commands(model, data, rows, steps, out).items():
-        print(f"inkontext {' '.join(command)}", flush=True)
+        print(f"{name}: {' '.join(command[3:])}", flush=True)
         started = time.perf_counter()
         for _ in range(0 if name == "latency" else breaks):
             try:
-                subprocess.run([sys.executable, "-c", _RUN, *command], timeout=random.uniform(4, 20), check=False)
+                subprocess.run(command, timeout=random.uniform(4, 20), check=False)
             except subprocess.TimeoutExpired:
                 print("  killed", flush=True)
-        code = subprocess.run([sys.executable, "-c", _RUN, *command], check=False).returncode
+        code = subprocess.run(command, check=False).returncode
         done.append({"name": name, "exit code": code, "seconds": round(time.perf_counter() - started, 1)})
     write_json(out / "suite.json", {"model": model, "rows": rows, "steps": steps, "ran": done})
     links = "".join(f'<li><a href="{r["name"]}/report.html">{html.escape(r["name"])}</a></li>' for r in done)
