@@ -6,6 +6,8 @@ The command line prints the message alone, in one sentence, and exits with `exit
 
 from __future__ import annotations
 
+import re
+
 
 class InKontextError(Exception):
     """Base of all errors that carry a message written for the person who reads it."""
@@ -77,3 +79,8 @@ class RunError(InKontextError):
 
 class SessionError(InKontextError):
     """A session that is in use, damaged or of another model, or a step it cannot take."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; PyTorch's own are RuntimeErrors, told by their words."""
+    return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))

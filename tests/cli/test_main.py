@@ -12,7 +12,7 @@ import inkontext
 from inkontext.cli.main import app
 from tests.cli.conftest import Cli
 
-VERBS = ("edit", "generate", "convert", "inspect", "models", "doctor")
+VERBS = ("edit", "chat", "generate", "convert", "inspect", "models", "doctor")
 HEAVY = {"torch", "transformers", "diffusers", "numpy", "PIL", "safetensors"}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import NoReturn
 
 import typer
 
 from inkontext import __version__
-from inkontext.cli import convert, data, doctor, edit, generate, inspect, models, session, train
+from inkontext.cli import chat, convert, data, doctor, edit, generate, inspect, models, session, train
 from inkontext.cli import eval as evaluation
-from inkontext.errors import InKontextError
+from inkontext.errors import InKontextError, is_out_of_memory
 
 _INTERRUPTED = "interrupted; nothing was written"
 app = typer.Typer(
@@ -22,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (edit, generate, train, convert, inspect, models, doctor):
+for verb in (edit, chat, generate, train, convert, inspect, models, doctor):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(data.app, name="data")
 app.add_typer(evaluation.app)
@@ -51,8 +50,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _fail(_INTERRUPTED, 130)
     except (MemoryError, RuntimeError) as error:
-        # PyTorch's own out-of-memory errors are RuntimeErrors, and PyTorch may not be imported here.
-        if not isinstance(error, MemoryError) and not re.search("out of memory|can't allocate memory", str(error)):
+        if not is_out_of_memory(error):
             raise
         _fail("out of memory; use a smaller --size, --dtype bfloat16, or fewer references", 3)
     except SystemExit as leaving:

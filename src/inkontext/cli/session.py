@@ -10,7 +10,7 @@ import typer
 from inkontext.cli import options as o
 
 if TYPE_CHECKING:
-    from inkontext.session import Manifest, Session
+    from inkontext.session import Session
 
 app = typer.Typer(name="session", help="Edit in many turns, each from the latents of the one before.")
 Folder = Annotated[Path, typer.Argument(help="The session's folder.")]
@@ -157,10 +157,11 @@ def show(folder: Folder, json: o.Json = None) -> None:
     """The tree; also while the session is open elsewhere."""
     from inkontext.session.manifest import as_json
     from inkontext.session.store import read_manifest
+    from inkontext.session.tree import tree_text
     from inkontext.storage import write_json
 
     manifest = read_manifest(folder)
-    _print(manifest)
+    print(tree_text(manifest))
     if json is not None:
         write_json(json, as_json(manifest))
 
@@ -178,23 +179,3 @@ def _open(folder: Path, model: tuple[Any, ...] | None = None) -> Session:
 def _tell(session: Session) -> None:
     """Where the session stands, and its picture's file."""
     print(f"turn {session.current.id} on {session.manifest.branch}: {session.picture_file()}")
-
-
-def _print(manifest: Manifest) -> None:
-    """The tree, a turn a line, children below their parent."""
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree
-
-    names: dict[int, list[str]] = {}
-    for name, place in manifest.branches.items():
-        names.setdefault(place, []).append(name)
-    nodes: dict[int, Tree] = {}
-    for turn in manifest.turns:
-        marks = ["*"] * (turn.id == manifest.current) + [f"[{name}]" for name in names.get(turn.id, [])]
-        drift = turn.drift
-        dB = drift.untouched_psnr if drift else None
-        told = f"  (untouched {drift.untouched_share:.0%}, {dB:.1f} dB)" if drift and dB is not None else ""
-        label = Text(f"{turn.id} {turn.how.prompt if turn.how else 'first picture'}{told} {' '.join(marks)}".rstrip())
-        nodes[turn.id] = Tree(label) if turn.parent is None else nodes[turn.parent].add(label)
-    Console().print(nodes[0])

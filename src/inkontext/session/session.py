@@ -50,12 +50,7 @@ class Session:
         Raises:
             SessionError: the folder holds something. PictureError, StorageError.
         """
-        read = read_picture(picture)
-        first = read.rgb.copy() if read.stored is None else read.stored.copy()
-        if read.alpha is not None:
-            first.putalpha(read.alpha)
-        if read.icc:
-            first.info["icc_profile"] = read.icc
+        first = first_picture(picture)
         store = Store(Path(folder))
         try:
             others = {p.name for p in store.folder.iterdir() if not p.name.startswith(".")} - {"turns"}
@@ -285,6 +280,20 @@ class Session:
         self._commit(self.manifest.add(turn))
         self._decoded = {turn.id: made.canvas}
         return turn
+
+
+def first_picture(picture: PictureLike) -> Image.Image:
+    """What a session keeps of the picture it begins with: RGB, or RGBA with the colours under the transparency.
+
+    Raises PictureError.
+    """
+    read = read_picture(picture)
+    first = read.rgb.copy() if read.stored is None else read.stored.copy()
+    if read.alpha is not None:
+        first.putalpha(read.alpha)
+    if read.icc:
+        first.info["icc_profile"] = read.icc
+    return first
 
 
 def _sentence(prompt: str) -> str:

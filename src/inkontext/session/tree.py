@@ -1,0 +1,40 @@
+"""The tree of turns as text."""
+
+from __future__ import annotations
+
+from inkontext.session.manifest import Manifest, Turn
+
+
+def tree_text(manifest: Manifest) -> str:
+    """A turn a line, children below their parent; an only child stands in its parent's column.
+
+    `*` marks the current turn, `[name]` where a branch stands.
+    """
+    names: dict[int, list[str]] = {}
+    for name, place in manifest.branches.items():
+        names.setdefault(place, []).append(f"[{name}]")
+    children: dict[int, list[int]] = {}
+    for turn in manifest.turns[1:]:
+        assert turn.parent is not None
+        children.setdefault(turn.parent, []).append(turn.id)
+    lines: list[str] = []
+    waiting = [(0, "", "")]  # turn, what stands before it, what stands before those below it
+    while waiting:
+        number, before, below = waiting.pop()
+        marks = ["*"] * (number == manifest.current) + names.get(number, [])
+        lines.append(" ".join([before + _told(manifest.turns[number]), *marks]))
+        those = children.get(number, [])
+        if len(those) == 1:
+            waiting.append((those[0], below, below))
+            continue
+        waiting += [(n, below + "+-- ", below + ("    " if n == those[-1] else "|   ")) for n in reversed(those)]
+    return "\n".join(lines)
+
+
+def _told(turn: Turn) -> str:
+    """A turn's number, its instruction on one line, and its drift where there is one."""
+    what = " ".join(turn.how.prompt.split()) if turn.how else "first picture"
+    drift = turn.drift
+    if drift is None or drift.untouched_psnr is None:
+        return f"{turn.id} {what}"
+    return f"{turn.id} {what}  (untouched {drift.untouched_share:.0%}, {drift.untouched_psnr:.1f} dB)"
