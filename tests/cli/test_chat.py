@@ -15,6 +15,7 @@ from PIL import Image
 
 from inkontext.cli.chat import _Meter
 from inkontext.errors import OptionError
+from inkontext.pipeline import Pipeline
 from inkontext.result import Progress
 from inkontext.safety.provenance import read_metadata
 from inkontext.session import Session, read_manifest
@@ -253,6 +254,28 @@ def test_ctrl_c_cancels_at_the_next_step_and_a_second_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is before
     with meter.listening():
         assert meter(_progress(1)) is True
+
+
+def test_ctrl_c_cancels_the_edit_and_nothing_else(
+    pipeline: Pipeline, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    meter, steps = _Meter(), []
+
+    def pressing(progress: Progress) -> bool:
+        steps.append(progress.step)
+        if len(steps) == 4:  # the second step of the second edit
+            os.kill(os.getpid(), signal.SIGINT)
+        return meter(progress)
+
+    with Session.new(tmp_path / "s", start(), pipeline) as session:
+        talk = Chat(session, steps=2, callback=pressing)
+        for line, told in (("one", "turn 1"), ("two", "the edit was cancelled"), ("three", "turn 2")):
+            with meter.listening():
+                message = talk.say(line)
+            assert message is not None and told in message.text
+            assert len(read_manifest(session.folder).turns) == (3 if line == "three" else 2)
+    assert steps == [1, 2, 1, 2, 1, 2]
+    assert "Ctrl-C again" in capfd.readouterr().err
 
 
 # ------------------------------------------------------------------ the command, piped

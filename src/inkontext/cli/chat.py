@@ -108,9 +108,13 @@ def _tell(message: Message) -> None:
         from rich.console import Console
 
         from inkontext.cli.terminal_pictures import show
+        from inkontext.errors import PictureError
         from inkontext.safety.pictures import open_image
 
-        show(open_image(message.picture), Console(), os.environ)
+        try:
+            show(open_image(message.picture), Console(), os.environ)
+        except PictureError as error:  # deleted or damaged meanwhile, by somebody else
+            print("inkontext:", error, file=sys.stderr, flush=True)
 
 
 class _Meter:
@@ -156,7 +160,8 @@ class _Meter:
         if self.stopped:
             raise KeyboardInterrupt
         self.stopped = True
-        print("\ncancelling after this step; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        # Not print: the signal may have come inside another write to the same stream, which Python refuses.
+        os.write(2, b"\ncancelling after this step; Ctrl-C again stops at once\n")
 
 
 def _free(image: Path) -> Path:
