@@ -1,14 +1,21 @@
 """How far an edit that changes nothing moves the picture: the identity pipeline on random sizes.
 
-python -m benchmarks.alignment [--json FILE]
+    python -m benchmarks.alignment [--json FILE]
+
+And, instead, how far `inkontext eval alignment` is from N shifts, scales and rotations that were planted at random:
+
+    python -m benchmarks.alignment --planted N [--size 64] [--share 0.15] [--seed 0] [--json FILE]
 """
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
-from benchmarks.table import report
+from benchmarks.table import show
 from inkontext import geometry
 from inkontext.model.presets import KONTEXT_BUCKETS
 
@@ -57,9 +64,24 @@ def row_for(name: str, buckets: tuple[tuple[int, int], ...], fit: str, count: in
 
 
 def main() -> None:
-    sets = {"17 of Kontext, 1 MP": KONTEXT_BUCKETS, "grid at 256": geometry.ratio_buckets(256)}
-    rows = [row_for(name, buckets, fit, 100) for name, buckets in sets.items() for fit in ("pad", "stretch")]
-    report("Displacement of spots by picture > canvas > picture", rows)
+    parser = argparse.ArgumentParser(description="How far alignment is off.")
+    parser.add_argument("--planted", type=int, metavar="N", help="Measure N random planted motions instead.")
+    parser.add_argument("--size", type=int, default=64, help="Of the pictures' sides.")
+    parser.add_argument("--share", type=float, default=0.15, help="Of the area that three in four edits change.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if arguments.planted is None:
+        sets = {"17 of Kontext, 1 MP": KONTEXT_BUCKETS, "grid at 256": geometry.ratio_buckets(256)}
+        rows = [row_for(name, buckets, fit, 100) for name, buckets in sets.items() for fit in ("pad", "stretch")]
+        show("Displacement of spots by picture > canvas > picture", rows, arguments.json)
+        return
+    if arguments.planted < 1 or arguments.size < 16 or not 0 <= arguments.share <= 1 or arguments.seed < 0:
+        parser.error("--planted is at least 1, --size at least 16, --share from 0 to 1, --seed not negative")
+    from benchmarks import planted
+
+    rows = [planted.row_for(arguments.size, arguments.share, arguments.planted, arguments.seed)]
+    show("Planted motions; outside is beyond 0.05 px, 0.1 % or 0.05 degrees", rows, arguments.json)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,15 @@ def report(title: str, rows: list[dict[str, Any]]) -> None:
     """Print `rows` (all with the same keys); `--json FILE` on the command line also writes them."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    show(title, rows, parser.parse_args().json)
+
+
+def show(title: str, rows: list[dict[str, Any]], file: Path | None) -> None:
+    """Print `rows`, and write them into `file` where there is one."""
     table = Table(*rows[0], title=title)
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
     Console(width=120).print(table)
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps({"title": title, "rows": rows}, indent=2) + "\n")
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"title": title, "rows": rows}, indent=2) + "\n")
