@@ -9,7 +9,7 @@ from tests.training.conftest import Make
 from inkontext.flow.path import flow_matching_loss, interpolate
 from inkontext.sequence import image_ids, pack, text_ids
 from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight
-from inkontext.training.flow import FlowStage
+from inkontext.training.flow import FlowStage, balanced
 from inkontext.training.loop import step_generator
 from inkontext.training.perceptual import PyramidLoss
 
@@ -87,3 +87,22 @@ def test_times_follow_the_models_line(make: Make) -> None:
     small, large = (stage.draw_times(4000, n, torch.Generator().manual_seed(0)) for n in (64, 1024))
     assert torch.logit(small).mean().item() == pytest.approx(0.0, abs=0.05)
     assert torch.logit(large).mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_balanced_rows_pull_as_the_logarithm_of_their_categorys_loss() -> None:
+    loss = torch.tensor([0.1, 0.3, 2.0, 4.0, 6.0], requires_grad=True)
+    weighed = balanced(loss, ["local", "local", "style", "style", "style"])
+    assert torch.allclose(weighed.mean(), loss.mean())
+    (found,) = torch.autograd.grad(weighed.sum(), loss)
+    logs = 2 * loss[:2].mean().log() + 3 * loss[2:].mean().log()
+    (expected,) = torch.autograd.grad(logs, loss)
+    assert torch.allclose(found, loss.detach().mean() * expected)
+
+
+def test_balance_reaches_the_update(make: Make) -> None:
+    after = []
+    for value in ("false", "true"):
+        _, stage = make("kontext", "batch=6", f"flow.balance={value}")
+        stage.update(0, next(stage.batches(0)), step_generator(0, 0))
+        after.append(torch.cat([p.detach().flatten() for p in stage.transformer.parameters()]))
+    assert not torch.equal(*after)

@@ -108,11 +108,14 @@ class FlowSection(Section):
 
     `mu`, `sigma`: the logit-normal of the time (paper A.2); `mu = "auto"` follows the resolution by the model's line.
     `drop_text`: share of rows whose text becomes empty, for classifier-free guidance.
+    `balance`: divide each row's loss by the mean of its category in the batch, so that categories whose targets are
+    easy to guess (a small change of a given picture) count as much as hard ones (a new scene).
     """
 
     mu: float | Literal["auto"] = "auto"
     sigma: float = Field(default=1.0, gt=0)
     drop_text: float = Field(default=0.1, ge=0, le=1)
+    balance: bool = False
     guidance: float = Field(default=1.0, ge=0)
     validation_rows: int = Field(default=64, ge=8)
 

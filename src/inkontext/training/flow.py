@@ -83,7 +83,8 @@ class FlowStage:
                 loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
             if not torch.isfinite(loss).all():
                 raise NonFiniteLossError("the flow loss is not finite")
-            (loss.sum() / rows).backward()
+            weighed = balanced(loss, group.categories) if self.section.balance else loss
+            (weighed.sum() / rows).backward()
             losses.append(loss.detach().cpu())
             times.append(t)
         loss, t = torch.cat(losses), torch.cat(times)
@@ -222,6 +223,18 @@ class FlowStage:
 
         transformer, towers = self._averaged()
         export_model(folder, self.card, transformer, self.autoencoder, towers)
+
+
+def balanced(loss: Tensor, categories: list[str]) -> Tensor:
+    """Rows' losses `[n]` with equal means in every category; their mean over all rows stays as it was.
+
+    Their gradient is that of the sum over categories of n_c log(mean loss of c), times the mean loss.
+    """
+    fixed, weight = loss.detach(), torch.ones_like(loss)
+    for category in sorted(set(categories)):
+        rows = torch.tensor([other == category for other in categories], device=loss.device)
+        weight[rows] = fixed.mean() / fixed[rows].mean()
+    return loss * weight
 
 
 def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowStage:
