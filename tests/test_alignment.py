@@ -45,7 +45,7 @@ class KeepPixels(nn.Module):
 class TowardsContext(nn.Module):
     """The exact velocity v = (z - c) / t of the straight path that ends in the first context c."""
 
-    cfg = SimpleNamespace(guidance_embed=False)
+    cfg = SimpleNamespace(guidance_embed=False, asymmetric=False)
 
     def __init__(self) -> None:
         super().__init__()

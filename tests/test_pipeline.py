@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,13 @@ import torch
 from PIL import Image
 
 from inkontext.errors import Cancelled, NonFiniteError, OptionError, PromptError
+from inkontext.flow.timesteps import schedule
+from inkontext.numerics import EXACT
 from inkontext.pipeline import Pipeline
 from inkontext.result import Progress
 from inkontext.safety.provenance import read_metadata
+from inkontext.sequence import pack, unpack
+from inkontext.velocity import Velocity
 
 
 def pixels(images: list[Image.Image]) -> list[bytes]:
@@ -43,7 +49,7 @@ def test_count_uses_the_seeds_that_follow(pipeline: Pipeline, photo: Image.Image
 
 
 def test_seed_is_the_references_noise(pipeline: Pipeline) -> None:
-    noise = pipeline._noise(0, (2, 2))
+    noise = pipeline._noise(torch.Generator().manual_seed(0), (2, 2))
     assert noise.shape == (1, 16, 4, 4)
     assert noise.bfloat16().flatten()[:4].tolist() == [-1.125, -1.15625, -0.25, -0.43359375]
 
@@ -193,3 +199,30 @@ def test_stitching_keeps_the_edited_pictures_own_size_and_transparency(
     result = pipeline.edit(clear, "a", references=[other], scheme="stitch")
     assert (result.images[0].mode, result.images[0].size) == ("RGBA", photo.size)
     assert result.metadata["references"] == 1
+
+
+def test_the_consistency_sampler_is_a_plain_recomputation(pipeline: Pipeline, photo: Image.Image) -> None:
+    """Its noises follow the first from the seed; a model may name it as its own."""
+    steps, seed = 3, 11
+    result = pipeline.edit(photo, "make it blue", steps=steps, seed=seed, solver="consistency")
+    assert result.metadata["solver"] == "consistency"
+    z0 = result.latents[0]
+    shape, generator = z0.shape, torch.Generator().manual_seed(seed)
+    context, _ = pipeline.encode(photo)
+    grid = (shape[2] // 2, shape[3] // 2)
+    velocity = Velocity(
+        pipeline.transformer, EXACT, pipeline.towers.encode("make it blue"), [context], grid, "index", 2.5
+    )
+    times = schedule(steps, grid[0] * grid[1], pipeline.sampling.shift)
+    z = torch.randn(shape, generator=generator)
+    with torch.no_grad():
+        for t, t_next in pairwise(times):
+            x0 = z - t * unpack(velocity(pack(z), t), grid)
+            z = x0 if t_next == 0 else (1 - t_next) * x0 + t_next * torch.randn(shape, generator=generator)
+    torch.testing.assert_close(z0, z, rtol=1e-5, atol=1e-5)
+    own = Pipeline(
+        pipeline.transformer, pipeline.autoencoder, pipeline.towers,
+        replace(pipeline.sampling, solver="consistency", steps=steps), pipeline.folder, pipeline.model,
+    )  # fmt: skip
+    assert own.edit(photo, "make it blue", seed=seed).images[0].tobytes() == result.images[0].tobytes()
+    assert own.edit(photo, "make it blue", seed=seed, solver="euler").metadata["solver"] == "euler"

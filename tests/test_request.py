@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inkontext.errors import MaskError, OptionError, PictureError, PromptError
-from inkontext.flow.solvers import SOLVERS
+from inkontext.flow.solvers import SAMPLERS
 from inkontext.geometry import FITS
 from inkontext.model.presets import KONTEXT_BUCKETS, Sampling
 from inkontext.request import Options, Request, edit_requests, generate_requests, read_options
@@ -62,7 +62,7 @@ def test_a_scale_of_one_is_no_second_pass() -> None:
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", SAMPLERS)
 def test_every_name_is_taken(fit: str, scheme: str, solver: str) -> None:
     decided = options(fit=fit, scheme=scheme, solver=solver)
     assert (decided.fit, decided.scheme, decided.solver) == (fit, scheme, solver)

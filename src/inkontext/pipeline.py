@@ -19,7 +19,7 @@ from inkontext.compositing import keep_outside, latent_blend, restore_alpha
 from inkontext.cues import Cue
 from inkontext.errors import Cancelled, NonFiniteError, OptionError
 from inkontext.flow.path import interpolate
-from inkontext.flow.solvers import SOLVERS
+from inkontext.flow.solvers import CONSISTENCY, SOLVERS, consistency
 from inkontext.flow.timesteps import schedule
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import Sampling
@@ -38,6 +38,7 @@ from inkontext.request import (
 )  # fmt: skip
 from inkontext.result import Callback, Progress, Result
 from inkontext.runtime import plan
+from inkontext.runtime.context_cache import ContextCache
 from inkontext.runtime.device import choose_device, choose_dtype
 from inkontext.runtime.guard import first_nonfinite
 from inkontext.safety.pictures import PictureLike, read_picture
@@ -64,6 +65,8 @@ class Pipeline:
         text_length: tokens of text the model reads.
         resolution: side of the square picture it was made for, pixels.
         sampling: its defaults.
+        context_cache: keys and values of pictures and prompts that an asymmetric model reads again; None for a
+            symmetric one, which has none. Put another in its place to bound it, or keep it, otherwise.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Pipeline:
         self.sampling, self.folder, self.model = sampling, folder, model
         parameter = next(transformer.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
+        self.context_cache = ContextCache() if transformer.cfg.asymmetric else None
 
     @property
     def text_length(self) -> int:
@@ -157,7 +161,7 @@ class Pipeline:
         reference_numerics: str | None = None,
         callback: Callback | None = None,
         scheme: str | None = None,
-        solver: str = "euler",
+        solver: str | None = None,
         mask_edits: str = "white",
         mask_mode: str = "exact",
         strength: float = 1.0,
@@ -184,7 +188,8 @@ class Pipeline:
             reference_numerics: `bfl` or `diffusers` rounding instead of ours.
             callback: called with a `Progress` after every step; returning False cancels.
             scheme: positions of several references (`index`, `offset`, `far`, `stitch`); the model's own if None.
-            solver: `euler`, `heun`, `midpoint` or `multistep`.
+            solver: `euler`, `heun`, `midpoint`, `multistep`, or `consistency` for few-step models; the model's own
+                where None.
             mask_mode: `exact`, or `reference` for the reference's latent blend without putting bytes back.
             strength: with a mask, below 1 starts from the picture partly noised.
             context_latents: `[1, C, h, w]`, what the model sees of `image` instead of encoding it: `Result.latents` of
@@ -220,7 +225,7 @@ class Pipeline:
         count: int = 1,
         reference_numerics: str | None = None,
         callback: Callback | None = None,
-        solver: str = "euler",
+        solver: str | None = None,
     ) -> Result:
         """Make a picture from text alone; arguments as `edit`, `size` by default the model's square."""
         options = read_options(
@@ -268,12 +273,13 @@ class Pipeline:
         # 3. Draw the noise the reference implementations would draw for this seed.
         width, height = request.frame.canvas
         grid: Grid = (height // geometry.GRID, width // geometry.GRID)
-        noise = numerics.start(pack(self._noise(request.seed, grid)))
+        generator = torch.Generator().manual_seed(request.seed)
+        noise = numerics.start(pack(self._noise(generator, grid)))
 
         # 4. Solve from t = 1 to 0.
         velocity = Velocity(
             self.transformer, numerics, text, context, grid, options.scheme, options.guidance, negative,
-            options.true_cfg or 1.0,
+            options.true_cfg or 1.0, self.context_cache, self.model["fingerprint"],
         )  # fmt: skip
         times = schedule(options.steps, grid[0] * grid[1], self.sampling.shift)
         z = noise
@@ -296,7 +302,10 @@ class Pipeline:
                     raise Cancelled("cancelled; nothing was written")
             return z
 
-        z = SOLVERS[options.solver](velocity, z, times, on_step)
+        if options.solver == CONSISTENCY:  # its noises follow the first from the same seed
+            z = consistency(velocity, z, times, lambda: pack(self._noise(generator, grid)), on_step)
+        else:
+            z = SOLVERS[options.solver](velocity, z, times, on_step)
 
         # 5. Decode.
         latents = unpack(z, grid)
@@ -343,10 +352,10 @@ class Pipeline:
             return torch.autocast(self.device.type, dtype=self.dtype)
         return nullcontext()
 
-    def _noise(self, seed: int, grid: Grid) -> Tensor:
+    def _noise(self, generator: torch.Generator, grid: Grid) -> Tensor:
         """`[1, 16, h, w]` from a CPU generator, unpacked and rounded to the model's dtype, as the references draw."""
         shape = (1, self.autoencoder.cfg.z_channels, 2 * grid[0], 2 * grid[1])
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device, self.dtype)
+        return torch.randn(shape, generator=generator).to(self.device, self.dtype)
 
     def _record(self, request: Request) -> dict[str, Any]:
         record = {
@@ -368,6 +377,8 @@ class Pipeline:
             record["cues"] = [cue.as_dict() for cue in request.cues]
         if request.position:
             record["position"] = request.position
+        if self.context_cache is not None and self.context_cache.dtype is not None:
+            record["context_cache"] = str(self.context_cache.dtype).removeprefix("torch.")
         return record
 
 

@@ -15,7 +15,7 @@ from inkontext import geometry
 from inkontext.compositing import Mask
 from inkontext.cues import Cue, draw, settle
 from inkontext.errors import OptionError, PromptError
-from inkontext.flow.solvers import SOLVERS
+from inkontext.flow.solvers import SAMPLERS
 from inkontext.geometry import Frame, Size
 from inkontext.model.presets import Sampling
 from inkontext.numerics import numerics_for
@@ -84,7 +84,7 @@ class Request:
 
 def read_options(
     sampling: Sampling, has_guidance: bool, *, steps: int | None, guidance: float | None, negative: str | None,
-    true_cfg: float | None, solver: str, scheme: str | None, fit: str | None, reference_numerics: str | None,
+    true_cfg: float | None, solver: str | None, scheme: str | None, fit: str | None, reference_numerics: str | None,
 ) -> Options:  # fmt: skip
     """Fill in the model's own defaults. Raises OptionError for what it cannot do."""
     numerics_for(reference_numerics)
@@ -101,7 +101,7 @@ def read_options(
     if negative and (true_cfg is None or true_cfg == 1):
         raise OptionError("a negative prompt acts through true_cfg; set true_cfg (--true-cfg) above 1, such as 4")
     for value, known, what in (
-        (solver, tuple(SOLVERS), "solver"),
+        (solver or sampling.solver, SAMPLERS, "solver"),
         (scheme or sampling.reference_scheme, SCHEMES, "reference scheme"),
         (fit or "pad", geometry.FITS, "fit"),
     ):
@@ -109,7 +109,7 @@ def read_options(
             raise OptionError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
     true_cfg = true_cfg if true_cfg and true_cfg > 1 else None
     return Options(
-        steps, guidance, (negative or "") if true_cfg else None, true_cfg, solver,
+        steps, guidance, (negative or "") if true_cfg else None, true_cfg, solver or sampling.solver,
         scheme or sampling.reference_scheme, fit or "pad", reference_numerics,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from inkontext.flow.solvers import SOLVERS, euler
+from inkontext.flow.solvers import SOLVERS, consistency, euler
 
 ORDERS = {"euler": 1, "heun": 2, "midpoint": 2, "multistep": 2}
 
@@ -60,3 +60,27 @@ def test_the_hook_sees_every_step_and_can_replace_the_state(name: str) -> None:
 def test_nothing_is_recorded_for_gradients() -> None:
     weight = torch.ones(1, requires_grad=True)
     assert not euler(lambda z, t: z * weight, torch.ones(1), [1.0, 0.5, 0.0]).requires_grad
+
+
+def test_consistency_is_a_plain_recomputation() -> None:
+    """Guess x0, noise it anew at the next time; nothing is drawn for the last step."""
+    generator = torch.Generator().manual_seed(3)
+    z, *drawn = torch.randn(4, 2, 5, 4, dtype=torch.float64, generator=generator)
+    weight = torch.randn(4, 4, dtype=torch.float64, generator=generator)
+
+    def velocity(z: torch.Tensor, t: float) -> torch.Tensor:
+        return torch.tanh(z @ weight + t)
+
+    noises = iter(drawn)
+    seen = []
+    found = consistency(
+        velocity, z, [1.0, 0.75, 0.5, 0.25, 0.0], lambda: next(noises), lambda i, z, t, x0: seen.append((i, t, x0))
+    )
+    assert next(noises, None) is None
+    x0 = z - velocity(z, 1.0)
+    for t, eps in zip((0.75, 0.5, 0.25), drawn, strict=True):
+        noisy = (1 - t) * x0 + t * eps
+        x0 = noisy - t * velocity(noisy, t)
+    torch.testing.assert_close(found, x0, rtol=0, atol=1e-12)
+    assert [s[:2] for s in seen] == [(0, 0.75), (1, 0.5), (2, 0.25), (3, 0.0)]
+    torch.testing.assert_close(seen[-1][2], x0, rtol=0, atol=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
-from inkontext.runtime.flops import count_flops, matmul_rate, transformer_flops
+from inkontext.runtime.flops import count_flops, kept_context_flops, matmul_rate, transformer_flops
 from inkontext.sequence import image_ids, text_ids
 
 
@@ -24,6 +26,20 @@ def test_transformer_as_counted_by_torch(name: str) -> None:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(img, ids, txt, words, scalar, vec, scalar if cfg.guidance_embed else None)
     assert transformer_flops(cfg, 48, 12) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("name", "context"), [("debug", 24), ("tiny", 48), ("tiny", 0)])
+def test_a_kept_context_as_counted_by_torch(name: str, context: int) -> None:
+    cfg = replace(PRESETS[name].transformer, asymmetric=True)
+    with torch.device("meta"):
+        model = FluxTransformer(cfg)
+        img, txt = torch.empty(1, 24 + context, cfg.in_channels), torch.empty(1, 12, cfg.context_in_dim)
+        scalar, vec = torch.empty(1), torch.empty(1, cfg.vec_in_dim)
+    ids, words = image_ids((6, 4), [(6, 4)] * (context // 24)).to("meta"), text_ids(12).to("meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(img, ids, txt, words, scalar, vec, scalar if cfg.guidance_embed else None, target=24)
+    parts = kept_context_flops(cfg, 24, context, 12)
+    assert parts.context + parts.text + parts.step == counter.get_total_flops()
 
 
 def test_the_released_model_at_a_megapixel() -> None:

@@ -29,7 +29,7 @@ def edit(
     guidance: o.Guidance = None,
     negative: o.Negative = None,
     true_cfg: o.TrueCfg = None,
-    solver: o.Solver = "euler",
+    solver: o.Solver = None,
     numerics: o.Numerics = None,
     count: o.Count = 1,
     check_text: Annotated[bool, typer.Option("--check-text", help="Read the words in quotation marks back.")] = False,

@@ -17,7 +17,7 @@ def generate(
     guidance: o.Guidance = None,
     negative: o.Negative = None,
     true_cfg: o.TrueCfg = None,
-    solver: o.Solver = "euler",
+    solver: o.Solver = None,
     numerics: o.Numerics = None,
     count: o.Count = 1,
     model: o.Model = None,

@@ -27,7 +27,9 @@ Steps = Annotated[int | None, typer.Option(help="Sampling steps; the model's own
 Guidance = Annotated[float | None, typer.Option("--guidance", "-g", help="Guidance scale fed to the model.")]
 Negative = Annotated[str | None, typer.Option(help="What to avoid; acts through --true-cfg.")]
 TrueCfg = Annotated[float | None, typer.Option("--true-cfg", help="Classifier-free guidance, two passes a step.")]
-Solver = Annotated[str, typer.Option(help="euler, heun, midpoint or multistep.")]
+Solver = Annotated[
+    str | None, typer.Option(help="euler, heun, midpoint, multistep, or consistency; the model's own by default.")
+]
 Numerics = Annotated[str | None, typer.Option(help="Round as 'bfl' or 'diffusers' do.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="Pictures to make.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write: .png, .jpg or .webp.")]

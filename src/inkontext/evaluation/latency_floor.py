@@ -8,7 +8,7 @@ from torch import nn
 from inkontext.geometry import GRID
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import AutoencoderConfig, TransformerConfig
-from inkontext.runtime.flops import count_flops, transformer_flops
+from inkontext.runtime.flops import count_flops, kept_context_flops, transformer_flops
 
 
 def picture_flops(
@@ -27,9 +27,16 @@ def picture_flops(
     return {
         "text": towers,
         "encode": references * count_flops(vae.encoder, (1, 3, size, size)),
-        "denoise": steps * transformer_flops(transformer, tokens * (1 + references), text_tokens),
+        "denoise": _denoise(transformer, tokens, tokens * references, text_tokens, steps),
         "decode": count_flops(vae.decoder, latent),
     }
+
+
+def _denoise(cfg: TransformerConfig, target: int, context: int, text: int, steps: int) -> int:
+    if not cfg.asymmetric:
+        return steps * transformer_flops(cfg, target + context, text)
+    kept = kept_context_flops(cfg, target, context, text)
+    return kept.context + kept.text + steps * kept.step
 
 
 def tower_flops(tower: nn.Module, tokens: int, layers: int, width: int) -> int:

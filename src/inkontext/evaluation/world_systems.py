@@ -54,7 +54,7 @@ class ModelSystem:
         self.pipeline = pipeline
         self.sampling = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
         options = read_options(
-            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, negative=None, solver="euler", scheme=None,
+            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, negative=None, solver=None, scheme=None,
             fit=None, reference_numerics=None, **self.sampling,
         )  # fmt: skip
 
@@ -64,6 +64,7 @@ class ModelSystem:
             "weights": digest(pipeline.transformer, pipeline.autoencoder, pipeline.towers.t5, pipeline.towers.clip),
             "resolution": pipeline.resolution,
             "steps": options.steps,
+            "solver": options.solver,
             "guidance": options.guidance,
             "true_cfg": options.true_cfg,
             "device": pipeline.device.type,

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from inkontext.flow.path import data_from_velocity
+from inkontext.flow.path import data_from_velocity, interpolate
 
 Velocity = Callable[[Tensor, float], Tensor]
 OnStep = Callable[[int, Tensor, float, Tensor], Tensor | None]
@@ -84,4 +84,22 @@ def multistep(velocity: Velocity, z: Tensor, times: Sequence[float], on_step: On
     return z
 
 
+@torch.no_grad()
+def consistency(
+    velocity: Velocity, z: Tensor, times: Sequence[float], draw: Callable[[], Tensor], on_step: OnStep = _keep
+) -> Tensor:
+    """x0 = z - t v(z, t); z <- (1 - t') x0 + t' eps with a new eps. One evaluation a step.
+
+    No solver of the equation but the sampler of few-step models, which guess x0 from any t (Sauer et al., arXiv
+    2403.12015); `draw()` gives the noise of the next step, of z's shape. None is drawn for the last.
+    """
+    for i, (t, t_next) in enumerate(pairwise(times)):
+        denoised = data_from_velocity(z, velocity(z, t), t)
+        z_next = interpolate(denoised, draw().to(denoised), t_next) if t_next > 0 else denoised
+        z = _after(on_step, i, z_next, t_next, denoised)
+    return z
+
+
 SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "midpoint": midpoint, "multistep": multistep}
+CONSISTENCY = "consistency"
+SAMPLERS = (*SOLVERS, CONSISTENCY)

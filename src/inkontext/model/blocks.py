@@ -6,7 +6,8 @@ Names and tensor layout are those of the released FLUX.1 checkpoints; the archit
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,15 @@ from torch import Tensor, nn
 
 from inkontext.model.presets import TransformerConfig
 from inkontext.model.rope import rotate
+
+Stream = Literal["img", "txt"]
+
+
+class KeyValue(NamedTuple):
+    """Rotated keys and values of some tokens in one block, each `[B, H, L, D]`."""
+
+    key: Tensor
+    value: Tensor
 
 
 def scalar_embedding(s: Tensor, dim: int = 256, factor: float = 1000.0, max_period: int = 10_000) -> Tensor:
@@ -33,6 +43,14 @@ def attention(q: Tensor, k: Tensor, v: Tensor, pe: Tensor) -> Tensor:
     """Full softmax attention over rotated q, k `[B, H, L, D]` -> `[B, L, H D]`; no mask, no dropout."""
     x = F.scaled_dot_product_attention(rotate(q, pe), rotate(k, pe), v)
     return rearrange(x, "B H L D -> B L (H D)")
+
+
+def attention_after(q: Tensor, k: Tensor, v: Tensor, pe: Tensor, before: Sequence[KeyValue]) -> tuple[Tensor, KeyValue]:
+    """Tokens that read themselves and all of `before`: what they read `[B, L, H D]`, and their own keys and values."""
+    own = KeyValue(rotate(k, pe), v)
+    keys, values = (torch.cat(parts, dim=2) for parts in zip(*before, own, strict=True))
+    x = F.scaled_dot_product_attention(rotate(q, pe), keys, values)
+    return rearrange(x, "B H L D -> B L (H D)"), own
 
 
 class MLPEmbedder(nn.Module):
@@ -146,6 +164,20 @@ class DoubleStreamBlock(nn.Module):
         txt = txt + txt_mod2.gate * self.txt_mlp(modulate(txt, txt_mod2))
         return img, txt
 
+    def extend(
+        self, x: Tensor, vec: Tensor, pe: Tensor, stream: Stream, before: Sequence[KeyValue]
+    ) -> tuple[Tensor, KeyValue]:
+        """Tokens of one stream, which read themselves and `before`; also gives their own keys and values."""
+        mod, attn, mlp = (
+            (self.img_mod, self.img_attn, self.img_mlp)
+            if stream == "img"
+            else (self.txt_mod, self.txt_attn, self.txt_mlp)
+        )
+        mod1, mod2 = mod(vec)
+        out, own = attention_after(*attn.project(modulate(x, mod1)), pe, before)
+        x = x + mod1.gate * attn.proj(out)
+        return x + mod2.gate * mlp(modulate(x, mod2)), own
+
 
 class SingleStreamBlock(nn.Module):
     """Attention and MLP in parallel on the joined sequence, fused into two linear layers."""
@@ -161,12 +193,26 @@ class SingleStreamBlock(nn.Module):
         self.modulation = Modulation(dim, triples=1)
 
     def forward(self, x: Tensor, vec: Tensor, pe: Tensor) -> Tensor:
+        mod, q, k, v, hidden = self.project(x, vec)
+        return self.finish(x, mod, attention(q, k, v, pe), hidden)
+
+    def extend(self, x: Tensor, vec: Tensor, pe: Tensor, before: Sequence[KeyValue]) -> tuple[Tensor, KeyValue]:
+        """Tokens, which read themselves and `before`; also gives their own keys and values."""
+        mod, q, k, v, hidden = self.project(x, vec)
+        out, own = attention_after(q, k, v, pe, before)
+        return self.finish(x, mod, out, hidden), own
+
+    def project(self, x: Tensor, vec: Tensor) -> tuple[ModulationOut, Tensor, Tensor, Tensor, Tensor]:
+        """Modulation, normed q and k, plain v, each `[B, H, L, D]`, and the MLP's inner layer `[B, L, mlp]`."""
         (mod,) = self.modulation(vec)
         qkv, hidden = self.linear1(modulate(x, mod)).split(self.split, dim=-1)
         q, k, v = rearrange(qkv, "B L (K H D) -> K B H L D", K=3, H=self.num_heads)
         q, k = self.norm(q, k, v)
-        joined = torch.cat([attention(q, k, v, pe), F.gelu(hidden, approximate="tanh")], dim=-1)
-        return x + mod.gate * self.linear2(joined)
+        return mod, q, k, v, hidden
+
+    def finish(self, x: Tensor, mod: ModulationOut, out: Tensor, hidden: Tensor) -> Tensor:
+        """Add what attention and MLP found to `x`."""
+        return x + mod.gate * self.linear2(torch.cat([out, F.gelu(hidden, approximate="tanh")], dim=-1))
 
 
 class LastLayer(nn.Module):

@@ -14,7 +14,9 @@ class TransformerConfig:
     """Shape of a FLUX transformer.
 
     `axes_dim` splits the head dimension over (t, h, w); its entries are even and sum to
-    hidden_size / num_heads. `guidance_embed` adds the guidance scale as a network input.
+    hidden_size / num_heads. `guidance_embed` adds the guidance scale as a network input. In an `asymmetric` one
+    context tokens read only each other, text tokens read those and each other, and neither knows the time; nothing
+    in the tensors shows it.
     """
 
     in_channels: int = 64
@@ -30,6 +32,7 @@ class TransformerConfig:
     theta: int = 10_000
     qkv_bias: bool = True
     guidance_embed: bool = True
+    asymmetric: bool = False
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads:
@@ -101,7 +104,8 @@ class Sampling:
 
     `shift` is the pair of (packed target tokens, mu) points of the timestep shift's line, or None for
     no shift (schnell). `buckets` are the (width, height) canvases of edits; empty means a grid of
-    16-pixel steps at `resolution` squared. `reference_scheme` is how context positions are laid out.
+    16-pixel steps at `resolution` squared. `reference_scheme` is how context positions are laid out. `solver` is
+    one of `flow.solvers`; few-step models take `consistency`.
     """
 
     steps: int = 28
@@ -111,6 +115,7 @@ class Sampling:
     shift: tuple[tuple[int, float], tuple[int, float]] | None = ((256, 0.5), (4096, 1.15))
     buckets: tuple[tuple[int, int], ...] = ()
     reference_scheme: str = "index"
+    solver: str = "euler"
 
 
 KONTEXT_BUCKETS = (

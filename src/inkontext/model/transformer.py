@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from inkontext.model.blocks import (
     DoubleStreamBlock,
+    KeyValue,
     LastLayer,
     MLPEmbedder,
     SingleStreamBlock,
+    Stream,
     scalar_embedding,
 )
 from inkontext.model.presets import TransformerConfig
 from inkontext.model.rope import rope_table
 
+Prefix = list[KeyValue]  # of some tokens, in every block: double blocks first, then single blocks
+
 
 class FluxTransformer(nn.Module):
-    """Velocity network v(z_t, t, y, c) over one sequence of target, context and text tokens (eq. 1, 3)."""
+    """Velocity network v(z_t, t, y, c) over one sequence of target, context and text tokens (eq. 1, 3).
+
+    An asymmetric one is the same network under a mask: context reads context, text reads context and text, the target
+    reads everything; and context and text are modulated at t = 0. What the target reads of them is then the same at
+    every step, so that it can be computed once (`context_prefix`, `text_prefix`) and kept (`target_velocity`).
+    """
 
     def __init__(self, cfg: TransformerConfig) -> None:
         super().__init__()
@@ -41,6 +52,7 @@ class FluxTransformer(nn.Module):
         timesteps: Tensor,
         y: Tensor,
         guidance: Tensor | None = None,
+        target: int | None = None,
     ) -> Tensor:
         """One evaluation of the velocity.
 
@@ -52,18 +64,26 @@ class FluxTransformer(nn.Module):
             timesteps: `[B]` in 0..1, 1 is noise.
             y: `[B, vec_in_dim]` pooled text.
             guidance: `[B]` guidance scale; required exactly when the model has a guidance input.
+            target: how many of `img` are the target's; required by an asymmetric model.
 
         Returns:
-            `[B, L_img, out_channels]` velocities; the caller keeps the target's part.
+            `[B, L_img, out_channels]` velocities, of which the caller keeps the target's part; an asymmetric model
+            gives that part alone.
 
         Raises:
-            ValueError: guidance missing, or ids that do not match the tokens.
+            ValueError: guidance or target missing, or ids that do not match the tokens.
         """
         if img_ids.shape != (img.shape[1], 3) or txt_ids.shape != (txt.shape[1], 3):
             raise ValueError(
                 f"ids {tuple(img_ids.shape)}, {tuple(txt_ids.shape)} do not match tokens "
                 f"{tuple(img.shape)}, {tuple(txt.shape)}"
             )
+        if self.cfg.asymmetric:
+            if target is None:
+                raise ValueError("this model is asymmetric; pass `target`, the number of target tokens")
+            before = [self.context_prefix(img[:, target:], img_ids[target:])] if target < img.shape[1] else []
+            before.append(self.text_prefix(txt, txt_ids, y, before))
+            return self.target_velocity(img[:, :target], img_ids[:target], timesteps, y, guidance, before)
         img = self.img_in(img)
         txt = self.txt_in(txt)
         vec = self.condition(timesteps, y, guidance, img.dtype)
@@ -84,3 +104,54 @@ class FluxTransformer(nn.Module):
                 raise ValueError("this model has a guidance input; pass `guidance`")
             vec = vec + self.guidance_in(scalar_embedding(guidance).to(dtype))
         return vec + self.vector_in(y)
+
+    def context_prefix(self, context: Tensor, ids: Tensor) -> Prefix:
+        """Keys and values of context tokens `[B, L, in_channels]` at `[L, 3]`: of pictures alone, whatever is asked.
+
+        Raises:
+            ValueError: the model is symmetric, so its context reads the target.
+        """
+        self._must_be_asymmetric()
+        x = self.img_in(context)
+        return self._extend(x, ids, self._still(x), "img", [])[1]
+
+    def text_prefix(self, txt: Tensor, ids: Tensor, y: Tensor, before: Sequence[Prefix]) -> Prefix:
+        """Keys and values of text tokens, which read the context's in `before`; shapes as in `forward`."""
+        self._must_be_asymmetric()
+        x = self.txt_in(txt)
+        return self._extend(x, ids, self._still(x) + self.vector_in(y), "txt", before)[1]
+
+    def target_velocity(
+        self, img: Tensor, ids: Tensor, timesteps: Tensor, y: Tensor, guidance: Tensor | None, before: Sequence[Prefix]
+    ) -> Tensor:  # fmt: skip
+        """Velocity of target tokens `[B, L, in_channels]` that read the prefixes of context and text."""
+        self._must_be_asymmetric()
+        x = self.img_in(img)
+        vec = self.condition(timesteps, y, guidance, x.dtype)
+        x, _ = self._extend(x, ids, vec, "img", before)
+        return self.final_layer(x, vec)
+
+    def _extend(
+        self, x: Tensor, ids: Tensor, vec: Tensor, stream: Stream, before: Sequence[Prefix]
+    ) -> tuple[Tensor, Prefix]:
+        """Tokens of one kind through every block, reading themselves and what is before; their keys and values too."""
+        pe = rope_table(ids, self.cfg.axes_dim, self.cfg.theta)
+        read = list(zip(*before, strict=True)) or [()] * (self.cfg.depth + self.cfg.depth_single_blocks)
+        own: Prefix = []
+        for block, keys in zip(self.double_blocks, read[: self.cfg.depth], strict=True):
+            assert isinstance(block, DoubleStreamBlock)
+            x, mine = block.extend(x, vec, pe, stream, keys)
+            own.append(mine)
+        for block, keys in zip(self.single_blocks, read[self.cfg.depth :], strict=True):
+            assert isinstance(block, SingleStreamBlock)
+            x, mine = block.extend(x, vec, pe, keys)
+            own.append(mine)
+        return x, own
+
+    def _still(self, x: Tensor) -> Tensor:
+        """The part `[B, hidden]` of the condition that time t = 0 gives."""
+        return self.time_in(scalar_embedding(torch.zeros(len(x), device=x.device)).to(x.dtype))
+
+    def _must_be_asymmetric(self) -> None:
+        if not self.cfg.asymmetric:
+            raise ValueError("the context of a symmetric model reads the target; its keys and values cannot be kept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +29,40 @@ def transformer_flops(cfg: TransformerConfig, image_tokens: int, text_tokens: in
     conditions = scalars * (256 * dim + dim * dim) + cfg.vec_in_dim * dim + dim * dim
     ends = image_tokens * (cfg.in_channels + cfg.out_channels) * dim + text_tokens * cfg.context_in_dim * dim
     return 2 * (blocks * (linear + attention) + modulation + conditions + ends)
+
+
+@dataclass(frozen=True)
+class KeptContextFlops:
+    """Operations of an asymmetric transformer: `context` once a picture, `text` once a prompt, `step` each step."""
+
+    context: int
+    text: int
+    step: int
+
+
+def kept_context_flops(cfg: TransformerConfig, target: int, context: int, text: int) -> KeptContextFlops:
+    """What one picture costs where keys and values of context and text are kept; counted as `transformer_flops`.
+
+    Args:
+        target, context, text: tokens of each kind.
+    """
+    dim = cfg.hidden_size
+    blocks = cfg.depth + cfg.depth_single_blocks
+    time, pooled = 256 * dim + dim * dim, cfg.vec_in_dim * dim + dim * dim
+
+    def part(tokens: int, read: int, channels: int, condition: int) -> int:
+        linear = tokens * (4 * dim * dim + 2 * dim * cfg.mlp_hidden)
+        modulation = cfg.depth * 6 * dim * dim + cfg.depth_single_blocks * 3 * dim * dim
+        return 2 * (blocks * (linear + 2 * tokens * read * dim) + modulation + tokens * channels * dim + condition)
+
+    return KeptContextFlops(
+        context=part(context, context, cfg.in_channels, time) if context else 0,
+        text=part(text, context + text, cfg.context_in_dim, time + pooled),
+        step=part(
+            target, target + context + text, cfg.in_channels + cfg.out_channels,
+            (1 + cfg.guidance_embed) * time + pooled + 2 * dim * dim,
+        ),
+    )  # fmt: skip
 
 
 def count_flops(module: nn.Module, *shapes: tuple[int, ...]) -> int:

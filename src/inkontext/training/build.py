@@ -26,6 +26,7 @@ TASK_SHARES = {
         "local": 32, "global": 16, "text": 14, "character": 12, "style": 6, "cue": 6, "multi": 4, "t2i": 10,
     },
 }  # fmt: skip
+TASK_SHARES |= dict.fromkeys(("guidance", "ladd", "context-cache"), TASK_SHARES["kontext"])
 
 
 def build(config: RunConfig) -> Stage:
@@ -43,6 +44,18 @@ def build(config: RunConfig) -> Stage:
     torch.manual_seed(config.seed)
     if config.stage == "autoencoder":
         return AutoencoderStage(config, start_autoencoder(config, preset), mixture(config), held_out(config), device)
+    if config.stage == "guidance":
+        from inkontext.training.guidance import build_guidance
+
+        return build_guidance(config, preset, device)
+    if config.stage == "ladd":
+        from inkontext.training.ladd import build_ladd
+
+        return build_ladd(config, preset, device)
+    if config.stage == "context-cache":
+        from inkontext.training.context_cache import build_context_cache
+
+        return build_context_cache(config, preset, device)
     from inkontext.training.flow import build_flow
 
     return build_flow(config, preset, device)

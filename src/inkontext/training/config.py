@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inkontext.errors import ConfigError
 
-Stage = Literal["autoencoder", "t2i", "kontext"]
+Stage = Literal["autoencoder", "t2i", "kontext", "guidance", "ladd", "context-cache"]
 
 
 class Section(BaseModel):
@@ -120,6 +120,85 @@ class FlowSection(Section):
     validation_rows: int = Field(default=64, ge=8)
 
 
+class GuidanceSection(Section):
+    """The stage `guidance`, whose student learns the guided velocity of the model it starts from.
+
+    `range`: that every row's guidance is drawn from, 1 being none. `default`: the one that the finished model is
+    sampled with where nothing is said. `drop_context`: the unguided branch knows neither text nor pictures, instead
+    of the pictures alone. `rows`: learn from edits only (`edit`), or from rows without pictures too (`joint`).
+    A teacher that has the input already is asked at `flow.guidance`.
+    """
+
+    range: tuple[float, float] = (1.0, 5.0)
+    default: float = 2.5
+    drop_context: bool = False
+    rows: Literal["edit", "joint"] = "joint"
+
+    @model_validator(mode="after")
+    def _in_range(self) -> GuidanceSection:
+        low, high = self.range
+        if not 0 <= low <= self.default <= high:
+            raise ValueError(f"give range = [lowest, highest] from 0 on, with default ({self.default}) between them")
+        return self
+
+
+class LaddSection(Section):
+    """The stage `ladd`, whose student makes a picture in `steps` steps of the consistency sampler.
+
+    `teacher`: run or model folder of the frozen teacher; the model the student starts from where absent. `shares`:
+    probabilities of the student times 1, ..., 1 / steps; where absent the published ones above 512 x 512 pixels with
+    four steps, else equal. `latents`: the data's (`real`) or made by the teacher in `teacher_steps` steps at true
+    guidance `teacher_cfg` (`synthetic`). `mu`, `sigma`: logit-normal of the time at which the discriminator looks.
+    `r1`: weight of the approximate R1, with noise of deviation `r1_noise`. `regression`: weight of the mean squared
+    distance to the latents. Every `watch_every` steps `watch_rows` held-out rows are made from two seeds; the run stops
+    where these differ by less than `least_diversity` of the teacher's, or the discriminator's loss is below
+    `least_loss`.
+    """
+
+    teacher: str | None = None
+    steps: int = Field(default=4, ge=1, le=64)
+    shares: tuple[float, ...] | None = None
+    latents: Literal["real", "synthetic"] = "real"
+    teacher_steps: int = Field(default=28, ge=1, le=1000)
+    teacher_cfg: float = Field(default=1.0, ge=1)
+    mu: float = 1.0
+    sigma: float = Field(default=1.0, gt=0)
+    loss: Literal["hinge", "softplus"] = "hinge"
+    r1: float = Field(default=0.1, ge=0)
+    r1_noise: float = Field(default=0.1, gt=0)
+    regression: float = Field(default=0.0, ge=0)
+    discriminator_lr: float = Field(default=1e-4, gt=0)
+    head_width: int = Field(default=64, ge=8, multiple_of=8)
+    watch_every: int = Field(default=100, gt=0)
+    watch_rows: int = Field(default=8, ge=1)
+    least_diversity: float = Field(default=0.1, ge=0)
+    least_loss: float = Field(default=0.01, ge=0)
+
+    @model_validator(mode="after")
+    def _shares_of_times(self) -> LaddSection:
+        shares = self.shares
+        if shares is not None and (len(shares) != self.steps or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6):
+            raise ValueError(f"shares {list(shares)} are not {self.steps} probabilities that sum to 1")
+        return self
+
+
+class ContextCacheSection(Section):
+    """The stage `context-cache`, whose student learns the velocity of the model it starts from.
+
+    `flow`: share of the flow-matching loss in the loss. `guidance`: range that every row's guidance is drawn from, for
+    models that take it as an input; where absent, all rows have the one of table [flow].
+    """
+
+    flow: float = Field(default=0.0, ge=0, le=1)
+    guidance: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> ContextCacheSection:
+        if self.guidance is not None and not 0 <= self.guidance[0] <= self.guidance[1]:
+            raise ValueError(f"guidance {list(self.guidance)} is no range; give [lowest, highest], from 0 on")
+        return self
+
+
 class RunConfig(Section):
     """Everything a run needs; see the classes of its tables."""
 
@@ -144,6 +223,9 @@ class RunConfig(Section):
     optimiser: OptimiserSection = OptimiserSection()
     autoencoder: AutoencoderSection | None = None
     flow: FlowSection | None = None
+    guidance: GuidanceSection | None = None
+    ladd: LaddSection | None = None
+    context_cache: ContextCacheSection | None = None
 
     @model_validator(mode="after")
     def _no_foreign_table(self) -> RunConfig:
@@ -151,6 +233,12 @@ class RunConfig(Section):
             raise ValueError("stage 'autoencoder' does not read the table [flow]; remove it")
         if self.stage != "autoencoder" and self.autoencoder is not None:
             raise ValueError(f"stage '{self.stage}' does not read the table [autoencoder]; remove it")
+        for table, stage in (("guidance", "guidance"), ("ladd", "ladd"), ("context_cache", "context-cache")):
+            if self.stage != stage and getattr(self, table) is not None:
+                raise ValueError(f"stage '{self.stage}' does not read the table [{table}]; remove it")
+        if self.stage == "ladd" and self.flow is not None:
+            for key in sorted(self.flow.model_fields_set - {"validation_rows"}):
+                raise ValueError(f"stage 'ladd' does not read flow.{key}; remove it")
         return self
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
-from inkontext.runtime.flops import transformer_flops
+from inkontext.runtime.flops import kept_context_flops, transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
@@ -35,6 +35,7 @@ from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.samples import grid
 from inkontext.weights.card import Card
 
+S = TypeVar("S", bound="FlowStage")
 BINS = 8
 # Mean squared difference of two latent tokens, of unit variance, from which on the edit is said to have touched one.
 EDITED = 0.02
@@ -42,6 +43,8 @@ EDITED = 0.02
 
 class FlowStage:
     """Learns `transformer` and, where asked, the text towers `t5` and `clip`; the autoencoder is frozen."""
+
+    sample_steps: int | None = 16  # of the pictures made on the way; None takes the model's own
 
     def __init__(
         self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
@@ -73,8 +76,7 @@ class FlowStage:
             target, context = self.encode(group)
             image_tokens = sum(z.shape[2] * z.shape[3] // 4 for z in (target, *context))
             tokens += len(group) * (image_tokens + self.towers.length)
-            # Backward is twice forward. The towers' own and the frozen autoencoder's are left out.
-            flops += len(group) * 3 * transformer_flops(self.transformer.cfg, image_tokens, self.towers.length)
+            flops += len(group) * self.flops(target.shape[2] * target.shape[3] // 4, image_tokens)
             t = self.draw_times(len(group), target.shape[2] * target.shape[3] // 4, generator)
             eps = torch.randn(target.shape, generator=generator)
             drop = torch.rand(len(group), generator=generator) < self.section.drop_text
@@ -94,6 +96,17 @@ class FlowStage:
             if inside.any():
                 numbers[f"loss_by_time/{i}"] = loss[inside].mean().item()
         return numbers | self.learners["flow"].update(step)
+
+    def flops(self, target: int, image: int) -> int:
+        """Operations of a row's step, `target` of its `image` tokens being the target's; backward is twice forward.
+
+        The towers' own and the frozen autoencoder's are left out.
+        """
+        cfg, text = self.transformer.cfg, self.towers.length
+        if not cfg.asymmetric:
+            return 3 * transformer_flops(cfg, image, text)
+        kept = kept_context_flops(cfg, target, image - target, text)
+        return 3 * (kept.context + kept.text + kept.step)
 
     @torch.no_grad()
     def encode(self, group: Group) -> tuple[Tensor, list[Tensor]]:
@@ -123,23 +136,30 @@ class FlowStage:
 
     def velocity(
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
-        prompts: list[str], t: Tensor, eps: Tensor,
+        prompts: list[str], t: Tensor, eps: Tensor, guidance: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Target, noise and predicted velocity as tokens, each `[n, L, D]` float32."""
-        device = self.device
-        t, eps = t.to(device), eps.to(device)
-        grids: list[Grid] = [(z.shape[2] // 2, z.shape[3] // 2) for z in (target, *context)]
-        x0, noise = pack(target), pack(eps)
+        """Target, noise and predicted velocity as tokens, each `[n, L, D]` float32; `guidance` `[n]` or the table's."""
+        t, x0, noise = t.to(self.device), pack(target), pack(eps.to(self.device))
         z = interpolate(x0, noise, t[:, None, None])
-        ids = image_ids(grids[0], grids[1:], self.card.sampling.reference_scheme).to(device)
+        return x0, noise, self.predict(transformer, towers, z, grid_of(target), context, prompts, t, guidance)
+
+    def predict(
+        self, transformer: FluxTransformer, towers: TextTowers, z: Tensor, target: Grid, context: list[Tensor],
+        prompts: list[str], t: Tensor, guidance: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Velocity `[n, L, D]` float32 of noisy target tokens `z` on a grid; `guidance` `[n]` or the table's."""
+        device = self.device
+        ids = image_ids(target, [grid_of(c) for c in context], self.card.sampling.reference_scheme).to(device)
         with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             text = towers(prompts)
-            guidance = torch.full_like(t, self.section.guidance) if transformer.cfg.guidance_embed else None
+            if guidance is None and transformer.cfg.guidance_embed:
+                guidance = torch.full_like(t, self.section.guidance)
             v = transformer(
                 img=torch.cat([z, *(pack(c) for c in context)], dim=1), img_ids=ids, txt=text.txt,
                 txt_ids=text_ids(towers.length).to(device), timesteps=t, y=text.vec, guidance=guidance,
+                target=z.shape[1],
             )  # fmt: skip
-        return x0, noise, v[:, : x0.shape[1]].float()
+        return v[:, : z.shape[1]].float()
 
     def _averaged(self) -> tuple[FluxTransformer, TextTowers]:
         learner = self.learners["flow"]
@@ -194,7 +214,7 @@ class FlowStage:
         rows = []
         readable = [e for e in self.held_out if self.towers.count(e.instruction) <= self.towers.length]
         for example in readable[:: max(1, len(readable) // 12)][:12]:
-            options = {"steps": 16, "seed": 0}
+            options = {"steps": self.sample_steps, "seed": 0}
             if example.references:
                 first, *more = example.references
                 made = pipeline.edit(first, example.instruction, references=more, **options).images[0]
@@ -225,6 +245,11 @@ class FlowStage:
         export_model(folder, self.card, transformer, self.autoencoder, towers)
 
 
+def grid_of(z: Tensor) -> Grid:
+    """Packed tokens of latents `[B, C, h, w]`: (rows, columns)."""
+    return z.shape[2] // 2, z.shape[3] // 2
+
+
 def balanced(loss: Tensor, categories: list[str]) -> Tensor:
     """Rows' losses `[n]` with equal means in every category; their mean over all rows stays as it was.
 
@@ -237,8 +262,8 @@ def balanced(loss: Tensor, categories: list[str]) -> Tensor:
     return loss * weight
 
 
-def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowStage:
-    """Networks of a flow stage: from `model.start`, or new ones around `model.autoencoder`.
+def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: type[S] = FlowStage) -> S:
+    """Networks of a flow stage of a `kind`: from `model.start`, or new ones around `model.autoencoder`.
 
     Raises:
         ConfigError: neither is given, or the stage needs a start it has not.
@@ -266,4 +291,4 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device) -> FlowS
         )
     towers = use_caches(config, autoencoder, towers)
     card = replace(card, autoencoder=autoencoder.cfg, sampling=replace(card.sampling, resolution=config.data.size))
-    return FlowStage(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)
+    return kind(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)

@@ -24,6 +24,7 @@ from inkontext.errors import RunError
 from inkontext.runtime.device import choose_device
 from inkontext.runtime.flops import matmul_rate
 from inkontext.training import checkpoint
+from inkontext.training.adversary import CollapseError
 from inkontext.training.config import RunConfig, resolved
 from inkontext.training.log import Log
 from inkontext.training.optimiser import Learner, NonFiniteLossError
@@ -120,6 +121,9 @@ def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, 
             saved = folder / f"bad-batch-{step:06d}.safetensors"
             checkpoint.save_file({k: v.contiguous() for k, v in stage.tensors_of(batch).items()}, saved)
             raise RunError(f"step {step}: {error}; nothing was updated, the batch is in '{saved}'") from error
+        except CollapseError as error:
+            log.numbers(step + 1, error.numbers)
+            raise RunError(f"step {step}: {error}") from error
         meter.add(numbers)
         done = step + 1
         log.advance(done)

@@ -10,6 +10,7 @@ from inkontext.model.presets import AutoencoderConfig, TransformerConfig
 from inkontext.weights.component import Component
 from inkontext.weights.transformer_map import transformer_map
 
+ASYMMETRIC = "AsymmetricFluxTransformer2DModel"  # a name that diffusers does not know, so that it refuses the model
 _AXES_OF_HEAD = {128: (16, 56, 56)}  # every released FLUX.1 checkpoint
 
 
@@ -120,7 +121,7 @@ def transformer_json(cfg: TransformerConfig) -> dict[str, Any]:
     if cfg.mlp_ratio != 4.0 or cfg.theta != 10_000 or not cfg.qkv_bias:
         raise WeightsError("diffusers fixes mlp_ratio 4, theta 10000 and biased qkv; this model differs")
     return {
-        "_class_name": "FluxTransformer2DModel",
+        "_class_name": ASYMMETRIC if cfg.asymmetric else "FluxTransformer2DModel",
         "_diffusers_version": "0.42.1",
         "patch_size": 1,
         "in_channels": cfg.in_channels,

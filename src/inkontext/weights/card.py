@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from inkontext.errors import WeightsError
+from inkontext.flow.solvers import CONSISTENCY
 from inkontext.model.presets import PRESETS, AutoencoderConfig, Preset, Sampling, TransformerConfig
 from inkontext.storage import write_json
 
@@ -102,7 +103,8 @@ def sampling_for(name: str, cfg: TransformerConfig, scheduler: dict[str, Any] | 
     if scheduler is None:
         return sampling
     try:
-        return replace(sampling, shift=_shift_of(scheduler))
+        solver = CONSISTENCY if scheduler.get("stochastic_sampling", False) else sampling.solver
+        return replace(sampling, shift=_shift_of(scheduler), solver=solver)
     except (TypeError, ValueError) as error:
         raise WeightsError(f"the scheduler config of '{name}' cannot be used ({error}); restore it") from error
 
@@ -130,4 +132,6 @@ def scheduler_json(sampling: Sampling) -> dict[str, Any]:
         "max_image_seq_len": n1,
         "base_shift": mu0,
         "max_shift": mu1,
+        # diffusers' name of the same step: guess the data, noise it anew.
+        **({"stochastic_sampling": True} if sampling.solver == CONSISTENCY else {}),
     }

@@ -1,4 +1,7 @@
-"""Write a model as a diffusers-layout folder that diffusers' own `FluxKontextPipeline` also loads."""
+"""Write a model as a diffusers-layout folder that diffusers' own `FluxKontextPipeline` also loads.
+
+That pipeline cannot run an asymmetric transformer, and refuses it by the name of its class.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,13 @@ def write_configs(folder: Path, card: Card, towers: dict[str, str]) -> None:
     """
     index = {"_class_name": "FluxKontextPipeline", "_diffusers_version": "0.42.1"}
     index |= {part: ["transformers", name] for part, name in towers.items()}  # type: ignore[dict-item]
+    transformer = transformer_json(card.transformer)
     index |= {
-        "transformer": ["diffusers", "FluxTransformer2DModel"],
+        "transformer": ["diffusers", transformer["_class_name"]],
         "vae": ["diffusers", "AutoencoderKL"],
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
     }  # type: ignore[dict-item]
-    write_json(folder / "transformer/config.json", transformer_json(card.transformer))
+    write_json(folder / "transformer/config.json", transformer)
     write_json(folder / "vae/config.json", autoencoder_json(card.autoencoder))
     write_json(folder / "scheduler/scheduler_config.json", scheduler_json(card.sampling))
     card.save(folder / CARD)

@@ -21,7 +21,7 @@ from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import AutoencoderConfig, Sampling, TransformerConfig
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
-from inkontext.weights.architecture import infer_autoencoder, infer_transformer
+from inkontext.weights.architecture import ASYMMETRIC, infer_autoencoder, infer_transformer
 from inkontext.weights.autoencoder_map import autoencoder_map
 from inkontext.weights.card import sampling_for
 from inkontext.weights.component import Component, KeyReport, find_component, key_report
@@ -46,9 +46,13 @@ def place_all(device: torch.device | str, dtype: torch.dtype) -> Placement:
 def transformer_of(source: Source) -> tuple[Component, TransformerConfig]:
     """The transformer's tensors and configuration, from the card, the config file, or the shapes alone."""
     component = find_component(TensorFiles(source.transformer), "transformer")
-    axes = source.configs.get("transformer", {}).get("axes_dims_rope")
-    cfg = infer_transformer(component, source.card.transformer.axes_dim if source.card else axes)
-    return component, replace(cfg, theta=source.card.transformer.theta) if source.card else cfg
+    config = source.configs.get("transformer", {})
+    if source.card:
+        said = source.card.transformer
+        cfg = infer_transformer(component, said.axes_dim)
+        return component, replace(cfg, theta=said.theta, asymmetric=said.asymmetric)
+    cfg = infer_transformer(component, config.get("axes_dims_rope"))
+    return component, replace(cfg, asymmetric=config.get("_class_name") == ASYMMETRIC)
 
 
 def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:

@@ -1,0 +1,153 @@
+"""What distillation costs in success and saves in time: a teacher and its students on the held-out world, in one run.
+
+python -m benchmarks.distillation --teacher tiny [--guidance FOLDER] [--ladd FOLDER] [--context-cache FOLDER]
+    [--scales 2,3,5] [--limit 200] [--seed 0] [--size 64] [--out FOLDER] [--markdown FILE] [--json FILE]
+
+Models are runs that ended, model folders or names. The teacher is measured with its own steps, with true CFG at every
+scale, and with Euler's four steps; each student where it is given. All see the same pairs and noise, one system after
+another in one process. Seconds are medians of a pair, text towers and
+autoencoder included, scoring not. `--out` keeps the pictures, and a run that was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from benchmarks.table import show
+from inkontext.evaluation.statistics import middle
+from inkontext.evaluation.world import evaluate
+from inkontext.evaluation.world_plan import Plan
+from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.pipeline import Pipeline
+from inkontext.training.start import model_folder
+
+FEW = 4
+TASKS = ("local", "global", "character", "text", "style")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table: which model, and how it is sampled; None takes the model's own."""
+
+    name: str
+    model: str
+    steps: int | None = None
+    guidance: float | None = None
+    true_cfg: float | None = None
+
+    @property
+    def folder(self) -> str:
+        return "".join(c if c.isalnum() else "-" for c in self.name.lower())
+
+
+def entries(
+    teacher: str, guidance: str | None, ladd: str | None, context_cache: str | None, scales: Sequence[float]
+) -> list[Entry]:
+    """The lines, students after the teacher they are compared with."""
+    found = [Entry("teacher", teacher)]
+    found += [Entry(f"teacher, true CFG {scale:g}", teacher, true_cfg=scale) for scale in scales]
+    if guidance is not None:
+        found += [Entry(f"guidance student at {scale:g}", guidance, guidance=scale) for scale in (1.0, *scales)]
+    found.append(Entry(f"teacher, Euler {FEW} steps", teacher, steps=FEW))
+    if ladd is not None:
+        found.append(Entry("ladd student", ladd))
+    if context_cache is not None:
+        found.append(Entry("context-cache student", context_cache))
+    return found
+
+
+def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> dict[str, Any]:
+    """One line's figures; success in %, untouched in dB, seconds a pair."""
+    system = ModelSystem(pipeline, entry.steps, entry.guidance, entry.true_cfg)
+    result = evaluate(plan, system, out=None if out is None else out / entry.folder)
+    body, said = result.body, system.identity
+    low, high = body["success_interval"]
+    return {
+        "system": entry.name,
+        "steps": said["steps"],
+        "passes": said["steps"] * (1 if said["true_cfg"] is None else 2),
+        "sampler": said["solver"],
+        "pairs": body["pairs"],
+        "success %": 100 * body["success"],
+        "95 %": f"{100 * low:.1f}–{100 * high:.1f}",
+        "untouched dB": body["untouched_psnr"],
+        "s per edit": middle(result.seconds.values()),
+    }
+
+
+def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The table as it stands in the documentation."""
+
+    def cell(value: Any) -> str:
+        return "not measured" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    lines = [f"{title}", "", f"| {' | '.join(rows[0])} |", "|" + "---|" * len(rows[0])]
+    return "\n".join([*lines, *(f"| {' | '.join(map(cell, row.values()))} |" for row in rows)]) + "\n"
+
+
+def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Each student against what it should equal, as sentences; only what was measured."""
+    plain, few = rows[0], next(row for row in rows if row["system"].endswith(f"Euler {FEW} steps"))
+    guided = [row for row in rows if row["system"].startswith("teacher, true CFG")]
+    students = [row for row in rows if row["system"].startswith("guidance student")]
+    pairs = []
+    if guided and students:
+        pairs.append((_best(students), _best(guided)))
+    for row in rows:
+        if row["system"] == "ladd student":
+            pairs += [(row, plain), (row, few)]
+        elif row["system"] == "context-cache student":
+            pairs.append((row, plain))
+    return [
+        f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} points, "
+        f"{other['s per edit'] / student['s per edit']:.2f} times as fast"
+        for student, other in pairs
+    ]
+
+
+def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return max(rows, key=lambda row: row["success %"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="a teacher and its students on the held-out world")
+    parser.add_argument("--teacher", required=True)
+    for student in ("--guidance", "--ladd", "--context-cache"):
+        parser.add_argument(student)
+    parser.add_argument("--scales", default="2,3,5", help="guidance scales, with commas")
+    parser.add_argument("--limit", type=int, default=200, help="pairs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, help="side of the pictures, pixels; the teacher's by default")
+    parser.add_argument("--threads", type=int, default=1)
+    for file in ("--out", "--markdown", "--json"):
+        parser.add_argument(file, type=Path)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    scales = [float(scale) for scale in given.scales.split(",")]
+    pipelines: dict[str, Pipeline] = {}
+    rows: list[dict[str, Any]] = []
+    plan: Plan | None = None
+    for entry in entries(given.teacher, given.guidance, given.ladd, given.context_cache, scales):
+        if entry.model not in pipelines:
+            pipelines[entry.model] = Pipeline.from_pretrained(model_folder(entry.model))
+        pipeline = pipelines[entry.model]
+        plan = plan or Plan(given.size or pipeline.resolution, given.seed, given.limit, TASKS)
+        rows.append(measure(entry, pipeline, plan, given.out))
+    assert plan is not None
+    title = f"World, seed {plan.seed}, {plan.size} px, {plan.limit} pairs, {given.threads} thread(s)"
+    show(title, rows, given.json)
+    notes = compared(rows)
+    Console().print(*notes, sep="\n", highlight=False, soft_wrap=True)
+    if given.markdown is not None:
+        given.markdown.write_text(markdown(title, rows) + "".join(f"\n- {note}" for note in notes) + "\n")
+
+
+if __name__ == "__main__":
+    main()

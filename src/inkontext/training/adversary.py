@@ -1,0 +1,100 @@
+"""The adversarial game of stage `ladd`: its losses, its student times, and what the teacher's blocks show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inkontext.errors import RunError
+from inkontext.model.transformer import FluxTransformer
+
+Kind = Literal["hinge", "softplus"]
+# Probabilities of the student times 1, 3/4, 1/2, 1/4 above 512 x 512 pixels, as published (2403.12015): the first
+# iterations, then the rest. Those at or below are not; there all times are equally likely.
+PUBLISHED_WARMUP, PUBLISHED_FIRST, PUBLISHED = 500, (0.0, 0.0, 0.5, 0.5), (0.7, 0.1, 0.1, 0.1)
+PUBLISHED_ABOVE = 512 * 512
+
+
+class CollapseError(RunError):
+    """The game is lost; `numbers` show it."""
+
+    def __init__(self, reason: str, numbers: Mapping[str, float]) -> None:
+        super().__init__(reason)
+        self.numbers = numbers
+
+
+def student_times(steps: int) -> list[float]:
+    """Times 1, 1 - 1 / steps, ..., 1 / steps at which the student guesses the data."""
+    return [1 - i / steps for i in range(steps)]
+
+
+def student_shares(steps: int, pixels: int, step: int) -> tuple[float, ...]:
+    """Probabilities of `student_times(steps)` at a step of training, for targets of so many pixels."""
+    if steps != len(PUBLISHED) or pixels <= PUBLISHED_ABOVE:
+        return (1 / steps,) * steps
+    return PUBLISHED_FIRST if step < PUBLISHED_WARMUP else PUBLISHED
+
+
+def discriminator_loss(kind: Kind, real: Tensor, fake: Tensor) -> Tensor:
+    """Mean of max(0, 1 - real) + max(0, 1 + fake), or of softplus(-real) + softplus(fake), over all logits."""
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def student_loss(kind: Kind, fake: Tensor) -> Tensor:
+    """Mean of -fake (hinge), or of softplus(-fake), over all logits."""
+    return -fake.mean() if kind == "hinge" else F.softplus(-fake).mean()
+
+
+def approximate_r1(real: Tensor, moved: Tensor) -> Tensor:
+    """Mean of (D(x) - D(x + s n))^2 over all logits, n ~ N(0, I) (Lin et al., arXiv 2501.08316).
+
+    For small s it is s^2 times the squared gradient of D at x, which is R1, without a derivative of a derivative.
+    """
+    return (real - moved).square().mean()
+
+
+@dataclass
+class Features:
+    """What a transformer's blocks made of the target: tokens `[B, L, dim]` after each, and its condition `[B, dim]`."""
+
+    tokens: list[Tensor] = field(default_factory=list)
+    vec: Tensor | None = None
+
+    def detached(self) -> Features:
+        return Features([x.detach() for x in self.tokens], None if self.vec is None else self.vec.detach())
+
+
+@contextmanager
+def block_features(transformer: FluxTransformer, image: int, target: int) -> Iterator[Features]:
+    """Collect the features of one evaluation, of whose `image` tokens the first `target` are the target's."""
+    found = Features()
+
+    def double(module: nn.Module, given: tuple[Any, ...], made: tuple[Tensor, Tensor]) -> None:
+        found.vec = given[2]
+        found.tokens.append(made[0][:, :target].float())
+
+    def single(module: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
+        found.vec = given[1]
+        text = made.shape[1] - image
+        found.tokens.append(made[:, text : text + target].float())
+
+    hooks = [block.register_forward_hook(double) for block in transformer.double_blocks]
+    hooks += [block.register_forward_hook(single) for block in transformer.single_blocks]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def seed_distance(a: Tensor, b: Tensor) -> float:
+    """Mean squared difference of what two seeds gave: small where the noise no longer matters."""
+    return torch.mean((a - b) ** 2).item()

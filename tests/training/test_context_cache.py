@@ -1,0 +1,139 @@
+"""The stage `context-cache`: it learns, resumes to the bit, and leaves a model that says what it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import FluxKontextPipeline
+from PIL import Image
+from tests.training.conftest import Make
+from tests.training.test_loop import QUIET, equal, final
+
+from inkontext.errors import ConfigError
+from inkontext.flow.path import flow_matching_loss
+from inkontext.pipeline import Pipeline
+from inkontext.training.config import load_config
+from inkontext.training.context_cache import ContextCacheStage
+from inkontext.training.loop import step_generator, train
+from inkontext.weights.card import read_card
+from inkontext.weights.convert import convert
+from inkontext.weights.load import transformer_of
+from inkontext.weights.source import resolve
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def away_from_zero(stage: ContextCacheStage) -> None:
+    """The same noise on the weights of teacher and student: an untrained model's gates are shut, and hide attention."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for a, b in zip(stage.teacher.parameters(), stage.transformer.parameters(), strict=True):
+            noise = 0.05 * torch.randn(a.shape, generator=generator)
+            a.add_(noise)
+            b.add_(noise)
+
+
+@pytest.mark.parametrize("train_text", ["false", "true"])
+def test_loss_falls_on_a_fixed_batch(train_text: str, make: Make) -> None:
+    _, stage = make(
+        "context-cache", "batch=6", "steps=100000", "flow.drop_text=0", "context_cache.flow=0",
+        f"model.train_text={train_text}",
+    )  # fmt: skip
+    assert isinstance(stage, ContextCacheStage)
+    away_from_zero(stage)
+    batch = next(stage.batches(0))
+    losses = [stage.update(i, batch, step_generator(0, 0))["loss"] for i in range(25)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_teacher_stays_and_the_loss_is_a_mixture(make: Make) -> None:
+    _, stage = make("context-cache", "batch=4", "context_cache.flow=0.25", "model.train_text=true")
+    assert isinstance(stage, ContextCacheStage)
+    before = {k: v.clone() for k, v in stage.teacher.state_dict().items()}
+    words = [p.clone() for p in stage.teacher_towers.t5.parameters()]
+    batch = next(stage.batches(0))
+    stage.update(0, batch, step_generator(0, 0))
+    assert all(torch.equal(v, before[k]) for k, v in stage.teacher.state_dict().items())
+    assert all(torch.equal(a, b) for a, b in zip(words, stage.teacher_towers.t5.parameters(), strict=True))
+    group = batch[0]
+    target, context = stage.encode(group)
+    rows = (target, context, group.instructions, torch.full((len(group),), 0.6), torch.randn(target.shape))
+    guidance = torch.full((len(group),), 2.5)  # the middle of the range
+    x0, noise, v = stage.velocity(stage.transformer, stage.towers, *rows, guidance)
+    _, _, wanted = stage.velocity(stage.teacher, stage.teacher_towers, *rows, guidance)
+    expected = 0.75 * (v - wanted).square().mean((1, 2)) + 0.25 * flow_matching_loss(v, x0, noise)
+    torch.testing.assert_close(stage.loss(stage.transformer, stage.towers, *rows), expected)
+
+
+def test_resuming_is_exact(make: Make) -> None:
+    small = ("steps=10", "batch=4", "checkpoint_every=5", "optimiser.schedule=constant", *QUIET)
+    train(*make("context-cache", "run_dir=whole", *small))
+    train(*make("context-cache", "run_dir=parts", *small, "minutes=0.000001"))
+    train(*make("context-cache", "run_dir=parts", *small))
+    assert equal(final(Path("whole"), 10), final(Path("parts"), 10))
+
+
+@pytest.fixture
+def made(make: Make) -> Path:
+    """The model of a run of two steps."""
+    train(*make("context-cache", "run_dir=run", "steps=2", "batch=2", "validate_every=2", "sample_every=2"))
+    return Path("run/model")
+
+
+def test_the_model_says_that_its_context_is_kept(made: Path, photo: Image.Image) -> None:
+    card = read_card(made / "inkontext.json")
+    assert card is not None and card.transformer.asymmetric
+    pipeline = Pipeline.from_pretrained(made)
+    pipeline.edit(photo, "make it blue", steps=2, count=2)
+    assert pipeline.context_cache is not None
+    assert pipeline.context_cache.computed == {"context": 1, "text": 1}
+    (made / "inkontext.json").unlink()  # the folder alone still says it
+    cfg = json.loads((made / "transformer/config.json").read_text())
+    assert cfg["_class_name"] == "AsymmetricFluxTransformer2DModel"
+    assert transformer_of(resolve(made))[1].asymmetric
+    with pytest.raises(ValueError, match="has no class `AsymmetricFluxTransformer2DModel"):
+        FluxKontextPipeline.from_pretrained(made)
+
+
+def test_it_survives_the_other_layout(made: Path) -> None:
+    folder = convert(resolve(made), Path("other"), "bfl")
+    assert transformer_of(resolve(folder))[1].asymmetric
+
+
+def test_cards_from_before_are_symmetric(debug_folder: Path, tmp_path: Path) -> None:
+    body = json.loads((debug_folder / "inkontext.json").read_text())
+    del body["transformer"]["asymmetric"]
+    (tmp_path / "card.json").write_text(json.dumps(body))
+    card = read_card(tmp_path / "card.json")
+    assert card is not None and not card.transformer.asymmetric
+
+
+def test_it_does_not_begin_from_its_own_kind(made: Path, make: Make) -> None:
+    with pytest.raises(ConfigError, match="asymmetric already; begin from the symmetric model"):
+        make("context-cache", f'model.start="{made}"')
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("context_cache.flow=2", "less than or equal to 1"),
+        ("context_cache.guidance=[3.0, 1.0]", r"guidance \[3.0, 1.0\] is no range"),
+        ("stage=kontext", r"stage 'kontext' does not read the table \[context_cache\]"),
+    ],
+)
+def test_mistakes_in_the_file(change: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(CONFIGS / "debug/context-cache.toml", [change])
+
+
+def test_a_guidance_needs_an_input_for_it(make: Callable[..., object]) -> None:
+    with pytest.raises(ConfigError, match="'tiny' has no guidance input"):
+        make("context-cache", "model.start=tiny", "model.preset=tiny")
+
+
+def test_the_config_of_tiny_is_valid() -> None:
+    assert load_config(CONFIGS / "tiny/context-cache.toml").stage == "context-cache"
