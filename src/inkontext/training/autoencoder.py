@@ -29,7 +29,12 @@ class AutoencoderStage:
     """Learns `autoencoder` against `discriminator`."""
 
     def __init__(
-        self, config: RunConfig, autoencoder: AutoEncoder, mixture: Mixture, held_out: Tensor, device: torch.device
+        self,
+        config: RunConfig,
+        autoencoder: AutoEncoder,
+        mixture: Mixture,
+        held_out: list[Tensor],
+        device: torch.device,
     ) -> None:
         section = config.autoencoder or AutoencoderSection()
         self.config, self.section, self.device, self.mixture = config, section, device, mixture
@@ -51,72 +56,93 @@ class AutoencoderStage:
         self.dtype = getattr(torch, config.dtype)
         side, z = config.data.size, autoencoder.cfg.z_channels
         cell = side // 2 ** (len(autoencoder.cfg.ch_mult) - 1)
-        encoding = count_flops(autoencoder.encoder, (1, 3, side, side))
-        self.flops = 3 * (encoding + count_flops(autoencoder.decoder, (1, z, cell, cell)))  # backward is twice forward
+        coding = count_flops(autoencoder.encoder, (1, 3, side, side))
+        coding += count_flops(autoencoder.decoder, (1, z, cell, cell))
+        self.flops_a_pixel = 3 * coding / side**2  # backward is twice forward
 
     def batches(self, start: int) -> Iterator[list[Group]]:
         data = self.config.data
         return batches(self.mixture, self.config.seed, self.config.batch, start, data.workers)
 
     def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
-        x = to_float(torch.cat([g.target for g in batch]), self.device)
+        rows = sum(len(group) for group in batch)
         adversary = step >= self.section.adversarial_start and self.section.adversarial > 0
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            mean, logvar = self.autoencoder.moments(x)
-            noise = torch.randn(mean.shape, generator=generator).to(mean)
-            z = mean + torch.exp(0.5 * logvar) * noise
-            y = self.autoencoder.decoder(z)
-        numbers = self._generator_step(step, x, y, mean.float(), logvar.float(), adversary)
+        sums: dict[str, float] = {}
+        pairs, flops = [], 0
+        for group in batch:
+            x = to_float(group.target, self.device)
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                mean, logvar = self.autoencoder.moments(x)
+                noise = torch.randn(mean.shape, generator=generator).to(mean)
+                y = self.autoencoder.decoder(mean + torch.exp(0.5 * logvar) * noise)
+            loss, numbers = self._loss(x, y, mean.float(), logvar.float(), adversary)
+            share = len(group) / rows
+            (loss * share).backward()
+            for key, value in numbers.items():
+                sums[key] = sums.get(key, 0.0) + share * value
+            pairs.append((x, y.detach(), share))
+            flops += round(self.flops_a_pixel * x[:, 0].numel())
+        sums |= self.learners["autoencoder"].update(step)
         if adversary:
-            numbers |= self._discriminator_step(step, x, y.detach())
-        return numbers | {"rows": len(x), "flops": len(x) * self.flops}
+            sums |= self._discriminator_step(step, pairs)
+        return sums | {"rows": rows, "flops": flops}
 
-    def _generator_step(
-        self, step: int, x: Tensor, y: Tensor, mean: Tensor, logvar: Tensor, adversary: bool
-    ) -> dict[str, float]:
+    def _loss(
+        self, x: Tensor, y: Tensor, mean: Tensor, logvar: Tensor, adversary: bool
+    ) -> tuple[Tensor, dict[str, float]]:
         section = self.section
-        l1 = (x - y.float()).abs().mean()
+        difference = x - y.float()
+        l1, square = difference.abs().mean(), difference.square().mean()
         structure = self.perceptual(x, y)
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).flatten(1).sum(1).mean()
-        loss = l1 + section.perceptual * structure + section.kl * kl
-        numbers = {"l1": l1.item(), "perceptual": structure.item(), "kl": kl.item()}
+        loss = l1 + section.square * square + section.perceptual * structure + section.kl * kl
+        numbers = {"l1": l1.item(), "square": square.item(), "perceptual": structure.item(), "kl": kl.item()}
         if adversary:
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 fool = -self.discriminator(y).float().mean()
-            share = adaptive_weight(loss, fool, self.autoencoder.decoder.conv_out.weight) * section.adversarial
-            loss = loss + share * fool
-            numbers |= {"fool": fool.item(), "adversary_weight": share.item()}
+            weight = adaptive_weight(loss, fool, self.autoencoder.decoder.conv_out.weight) * section.adversarial
+            loss = loss + weight * fool
+            numbers |= {"fool": fool.item(), "adversary_weight": weight.item()}
         if not torch.isfinite(loss):
             raise NonFiniteLossError("the autoencoder's loss is not finite")
-        loss.backward()
-        return numbers | {"loss": loss.item()} | self.learners["autoencoder"].update(step)
+        return loss, numbers | {"loss": loss.item()}
 
-    def _discriminator_step(self, step: int, x: Tensor, y: Tensor) -> dict[str, float]:
+    def _discriminator_step(self, step: int, pairs: list[tuple[Tensor, Tensor, float]]) -> dict[str, float]:
+        """One step on real and made pictures, each pair with its share of the batch."""
         learner = self.learners["discriminator"]
         for parameter in self.discriminator.parameters():
             parameter.grad = None  # what fooling it left there
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            real, fake = self.discriminator(x).float(), self.discriminator(y).float()
-        loss = 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
-        if not torch.isfinite(loss):
-            raise NonFiniteLossError("the discriminator's loss is not finite")
-        loss.backward()
+        sums = {"discriminator": 0.0, "real": 0.0, "fake": 0.0}
+        for x, y, share in pairs:
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                real, fake = self.discriminator(x).float(), self.discriminator(y).float()
+            loss = 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+            if not torch.isfinite(loss):
+                raise NonFiniteLossError("the discriminator's loss is not finite")
+            (loss * share).backward()
+            for key, value in (("discriminator", loss), ("real", real.mean()), ("fake", fake.mean())):
+                sums[key] += share * value.item()
         learner.update(step)
-        return {"discriminator": loss.item(), "real": real.mean().item(), "fake": fake.mean().item()}
+        return sums
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
+        """PSNR of held-out pictures, the mean over all, and of each size where there are several."""
         model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
-        errors = []
-        for chunk in self.held_out.split(16):
-            x = to_float(chunk, self.device)
-            errors.append((model.decode(model.encode(x)).clamp(-1, 1) - x).div(2).square().flatten(1).mean(1))
-        return {"psnr": (-10 * torch.log10(torch.cat(errors))).mean().item()}
+        found: dict[int, Tensor] = {}
+        for pictures in self.held_out:
+            errors = []
+            for chunk in pictures.split(16):
+                x = to_float(chunk, self.device)
+                errors.append((model.decode(model.encode(x)).clamp(-1, 1) - x).div(2).square().flatten(1).mean(1))
+            found[pictures.shape[1]] = -10 * torch.log10(torch.cat(errors))
+        by_size = {f"psnr/{side}": psnr.mean().item() for side, psnr in found.items()} if len(found) > 1 else {}
+        return by_size | {"psnr": torch.cat(list(found.values())).mean().item()}
 
     @torch.no_grad()
     def sample(self) -> dict[str, Image.Image]:
         model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
-        x = to_float(self.held_out[:8], self.device)
+        x = to_float(self.held_out[0][:8], self.device)
         rows = torch.cat([torch.cat(list(t), dim=2) for t in (x, model.decode(model.encode(x)))], dim=1)
         pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return {"reconstruction": Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())}

@@ -72,7 +72,7 @@ def mixture(config: RunConfig, split: str = "train") -> Mixture:
 
 
 def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tuple[Source, str | None, float]]:
-    size = config.data.size
+    size = section.size or config.data.size
     if section.kind == "world":
         source = WorldSource(size, split, section.photos, section.emoji)
         return world_parts(source, section.weight, section.tasks or TASK_SHARES[config.stage])
@@ -99,10 +99,9 @@ def held_out_mixture(config: RunConfig) -> Mixture:
     return mixture(config, "test")
 
 
-def held_out(config: RunConfig, count: int = 64) -> Tensor:
-    """Pictures no step trains on, uint8 `[count, H, W, 3]`."""
-    groups = next(batches(held_out_mixture(config), 0, count))
-    return torch.cat([g.target for g in groups])
+def held_out(config: RunConfig, count: int = 64) -> list[Tensor]:
+    """`count` pictures no step trains on, uint8 `[n, H, W, 3]` of each size."""
+    return [group.target for group in next(batches(held_out_mixture(config), 0, count))]
 
 
 def start_autoencoder(config: RunConfig, preset: Preset) -> AutoEncoder:

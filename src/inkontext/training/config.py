@@ -27,7 +27,9 @@ class ModelSection(Section):
 
     `preset` names the shapes. `start` is a run folder or a model folder whose weights training begins from;
     `autoencoder` likewise for the frozen autoencoder of the flow stages. `train_text` trains the towers too.
-    `aligned_heads` is the share of a new transformer's heads that begin by looking at the same place.
+    `aligned_heads` is the share of a new transformer's heads that begin by looking at the same place. `grow` enlarges
+    the transformer of `start` to the preset's width and depth. `text_length` is what prompts are padded to, the start's
+    or the preset's where absent.
     """
 
     preset: str = "tiny"
@@ -36,6 +38,14 @@ class ModelSection(Section):
     tokenizer: str | None = None
     train_text: bool = True
     aligned_heads: float = Field(default=0.0, ge=0, le=1)
+    grow: bool = False
+    text_length: int | None = Field(default=None, ge=8)
+
+    @model_validator(mode="after")
+    def _grow_from_something(self) -> ModelSection:
+        if self.grow and self.start is None:
+            raise ValueError("grow enlarges the transformer of model.start; name one")
+        return self
 
 
 class SourceSection(Section):
@@ -44,7 +54,8 @@ class SourceSection(Section):
     kind: `world` (made on the fly), `pairs` (JSONL, twin folders or shards at `path`), or `images` (a folder of
     pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders.
     `validation` is the path of held-out rows; the world holds out its own. `cache` is a folder that `data precompute`
-    filled from `path`: training then reads latents from it, and text embeddings where the towers are frozen.
+    filled from `path`: training then reads latents from it, and text embeddings where the towers are frozen. `size` is
+    the side of this source's pictures where it is not the run's.
     """
 
     kind: Literal["world", "pairs", "images"]
@@ -55,6 +66,7 @@ class SourceSection(Section):
     photos: str | None = None
     emoji: str | None = None
     cache: str | None = None
+    size: int | None = Field(default=None, ge=16, multiple_of=16)
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> SourceSection:
@@ -93,8 +105,12 @@ class OptimiserSection(Section):
 
 
 class AutoencoderSection(Section):
-    """Weights of the autoencoder's loss (facts of the latent-diffusion lineage); the adversary starts late."""
+    """Weights of the autoencoder's loss (facts of the latent-diffusion lineage); the adversary starts late.
 
+    `square` weighs the mean squared error, which PSNR is made of, beside the mean absolute one.
+    """
+
+    square: float = Field(default=0.0, ge=0)
     perceptual: float = Field(default=1.0, ge=0)
     perceptual_weights: str | None = None
     kl: float = Field(default=1e-6, ge=0)

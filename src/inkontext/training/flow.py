@@ -22,6 +22,7 @@ from inkontext.errors import ConfigError
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
 from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
 from inkontext.model.autoencoder import AutoEncoder
+from inkontext.model.grow import grow
 from inkontext.model.initialise import align_heads, initialise
 from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
@@ -262,6 +263,20 @@ def balanced(loss: Tensor, categories: list[str]) -> Tensor:
     return loss * weight
 
 
+def grown(transformer: FluxTransformer, preset: Preset) -> FluxTransformer:
+    """The transformer enlarged to a preset's shape. Raises ConfigError where that is not larger in width or depth."""
+    try:
+        return grow(transformer, preset.transformer)
+    except ValueError as error:
+        raise ConfigError(f"model.grow: {error}; take a preset that is larger than model.start") from error
+
+
+def padded_to(towers: TextTowers, length: int) -> TextTowers:
+    """The same towers with prompts padded to another length; the pooled tower keeps its own."""
+    towers.t5_tokenizer.model_max_length = length
+    return TextTowers(towers.t5, towers.clip, towers.t5_tokenizer, towers.clip_tokenizer, length)
+
+
 def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: type[S] = FlowStage) -> S:
     """Networks of a flow stage of a `kind`: from `model.start`, or new ones around `model.autoencoder`.
 
@@ -277,6 +292,9 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: ty
         card, transformer, autoencoder, towers = load_start(section.start)
         if section.autoencoder is not None:
             autoencoder = load_autoencoder(section.autoencoder)
+        if section.grow:
+            transformer = grown(transformer, preset)
+            card = replace(card, transformer=transformer.cfg)
     elif section.autoencoder is None:
         raise ConfigError(f"stage '{config.stage}' needs model.autoencoder (or model.start); train that stage first")
     else:
@@ -289,6 +307,7 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: ty
             f"the autoencoder has {autoencoder.cfg.z_channels} channels and the transformer reads "
             f"{transformer.cfg.in_channels // 4}; take the autoencoder that belongs to it"
         )
-    towers = use_caches(config, autoencoder, towers)
-    card = replace(card, autoencoder=autoencoder.cfg, sampling=replace(card.sampling, resolution=config.data.size))
+    towers = use_caches(config, autoencoder, padded_to(towers, section.text_length or towers.length))
+    sampling = replace(card.sampling, resolution=config.data.size, text_length=towers.length)
+    card = replace(card, autoencoder=autoencoder.cfg, sampling=sampling)
     return kind(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)
