@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from tests.training.conftest import Make
@@ -12,6 +14,7 @@ from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight
 from inkontext.training.flow import FlowStage, balanced
 from inkontext.training.loop import step_generator
 from inkontext.training.perceptual import PyramidLoss
+from inkontext.training.start import load_autoencoder
 
 
 @pytest.mark.parametrize(("name", "share"), [("autoencoder", 0.9), ("t2i", 0.95), ("kontext", 0.95)])
@@ -106,3 +109,36 @@ def test_balance_reaches_the_update(make: Make) -> None:
         stage.update(0, next(stage.batches(0)), step_generator(0, 0))
         after.append(torch.cat([p.detach().flatten() for p in stage.transformer.parameters()]))
     assert not torch.equal(*after)
+
+
+def test_a_decoder_alone_learns_and_the_latents_stay(make: Make, debug_folder: Path, tmp_path: Path) -> None:
+    _, stage = make("autoencoder", "batch=4", "autoencoder.decoder_only=true", f'model.start="{debug_folder}"')
+    assert isinstance(stage, AutoencoderStage)
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents = stage.autoencoder.encode(picture).detach()
+    decoded = stage.autoencoder.decode(latents).detach()
+    batch = next(stage.batches(0))
+    losses = [stage.update(i, batch, step_generator(0, 0))["loss"] for i in range(10)]
+    assert losses[-1] < losses[0]
+    assert torch.equal(stage.autoencoder.encode(picture), latents)
+    assert not torch.equal(stage.autoencoder.decode(latents), decoded)
+    stage.export(tmp_path / "model")
+    kept = load_autoencoder(str(tmp_path / "model")).cfg
+    assert (kept.scale_factor, kept.shift_factor) == (
+        stage.autoencoder.cfg.scale_factor,
+        stage.autoencoder.cfg.shift_factor,
+    )
+
+
+def test_an_autoencoder_learns_from_several_sizes_at_once(make: Make) -> None:
+    _, stage = make(
+        "autoencoder", "batch=4", 'data.sources=[{kind="world"}, {kind="world", size=48}]',
+        "autoencoder.adversarial_start=0", "autoencoder.square=1.0",
+    )  # fmt: skip
+    batch = next(stage.batches(0))
+    assert {g.target.shape[1] for g in batch} == {32, 48}
+    numbers = stage.update(0, batch, step_generator(0, 0))
+    assert numbers["rows"] == 4
+    assert numbers["square"] > 0
+    assert numbers["discriminator"] > 0
+    assert {"psnr/32", "psnr/48", "psnr"} <= set(stage.validate())

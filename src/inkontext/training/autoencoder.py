@@ -39,6 +39,7 @@ class AutoencoderStage:
         section = config.autoencoder or AutoencoderSection()
         self.config, self.section, self.device, self.mixture = config, section, device, mixture
         self.autoencoder = autoencoder.to(device)
+        self.autoencoder.encoder.requires_grad_(not section.decoder_only)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed + 1)
             self.discriminator = PatchDiscriminator().to(device)
@@ -151,12 +152,13 @@ class AutoencoderStage:
         return {f"target.{i}": g.target for i, g in enumerate(batch)}
 
     def export(self, folder: Path) -> None:
-        """Measure latent scale and shift on data, fold nothing in: they are saved beside the weights."""
+        """Measure latent scale and shift on data, unless the latents are given; they are saved beside the weights."""
         from inkontext.training.export import export_autoencoder
 
         model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
-        scale, shift = self.latent_scale(model)
-        model.cfg = replace(model.cfg, scale_factor=scale, shift_factor=shift)
+        if not self.section.decoder_only:
+            scale, shift = self.latent_scale(model)
+            model.cfg = replace(model.cfg, scale_factor=scale, shift_factor=shift)
         export_autoencoder(folder, model)
 
     @torch.no_grad()

@@ -107,8 +107,11 @@ class OptimiserSection(Section):
 class AutoencoderSection(Section):
     """Weights of the autoencoder's loss (facts of the latent-diffusion lineage); the adversary starts late.
 
-    `square` weighs the mean squared error, which PSNR is made of, beside the mean absolute one.
+    `square` weighs the mean squared error, which PSNR is made of, beside the mean absolute one. With `decoder_only` the
+    latents stay what they are, scale and shift too, so that a transformer trained on them stays right.
     """
+
+    decoder_only: bool = False
 
     square: float = Field(default=0.0, ge=0)
     perceptual: float = Field(default=1.0, ge=0)
