@@ -67,17 +67,18 @@ class AutoencoderStage:
 
     def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
         rows = sum(len(group) for group in batch)
+        pictures = by_size(batch)
         adversary = step >= self.section.adversarial_start and self.section.adversarial > 0
         sums: dict[str, float] = {}
         pairs, flops = [], 0
-        for group in batch:
-            x = to_float(group.target, self.device)
+        for stacked in pictures:
+            x = to_float(stacked, self.device)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 mean, logvar = self.autoencoder.moments(x)
                 noise = torch.randn(mean.shape, generator=generator).to(mean)
                 y = self.autoencoder.decoder(mean + torch.exp(0.5 * logvar) * noise)
             loss, numbers = self._loss(x, y, mean.float(), logvar.float(), adversary)
-            share = len(group) / rows
+            share = len(x) / rows
             (loss * share).backward()
             for key, value in numbers.items():
                 sums[key] = sums.get(key, 0.0) + share * value
@@ -173,6 +174,14 @@ class AutoencoderStage:
             ]
         )
         return 1 / means.std().item(), means.mean().item()
+
+
+def by_size(batch: list[Group]) -> list[Tensor]:
+    """The targets of a batch, uint8 `[n, H, W, 3]` of each size, whatever their references."""
+    sizes: dict[tuple[int, ...], list[Tensor]] = {}
+    for group in batch:
+        sizes.setdefault(tuple(group.target.shape[1:]), []).append(group.target)
+    return [torch.cat(stacks) for stacks in sizes.values()]
 
 
 def adaptive_weight(loss: Tensor, fool: Tensor, last: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.initialise import initialise_autoencoder
 from inkontext.model.presets import PRESETS, Preset
 from inkontext.runtime.device import choose_device
-from inkontext.training.autoencoder import AutoencoderStage
+from inkontext.training.autoencoder import AutoencoderStage, by_size
 from inkontext.training.config import RunConfig, SourceSection
 from inkontext.training.loop import Stage
 from inkontext.training.start import load_autoencoder
@@ -101,7 +101,7 @@ def held_out_mixture(config: RunConfig) -> Mixture:
 
 def held_out(config: RunConfig, count: int = 64) -> list[Tensor]:
     """`count` pictures no step trains on, uint8 `[n, H, W, 3]` of each size."""
-    return [group.target for group in next(batches(held_out_mixture(config), 0, count))]
+    return by_size(next(batches(held_out_mixture(config), 0, count)))
 
 
 def start_autoencoder(config: RunConfig, preset: Preset) -> AutoEncoder:
