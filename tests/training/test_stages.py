@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tests.training.conftest import Make
 
+from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss, interpolate
+from inkontext.model.presets import PRESETS
 from inkontext.sequence import image_ids, pack, text_ids
 from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight
 from inkontext.training.flow import FlowStage, balanced
 from inkontext.training.loop import step_generator
 from inkontext.training.perceptual import PyramidLoss
-from inkontext.training.start import load_autoencoder
+from inkontext.training.start import load_autoencoder, load_start
 
 
 @pytest.mark.parametrize(("name", "share"), [("autoencoder", 0.9), ("t2i", 0.95), ("kontext", 0.95)])
@@ -142,3 +145,23 @@ def test_an_autoencoder_learns_from_several_sizes_at_once(make: Make) -> None:
     assert numbers["square"] > 0
     assert numbers["discriminator"] > 0
     assert {"psnr/32", "psnr/48", "psnr"} <= set(stage.validate())
+
+
+def test_prompts_are_padded_to_what_the_run_says(make: Make, tmp_path: Path) -> None:
+    _, stage = make("kontext", "batch=2", "model.text_length=72")
+    assert isinstance(stage, FlowStage)
+    assert stage.towers(["a red star"]).txt.shape[1] == 72
+    stage.export(tmp_path / "model")
+    card, *_, towers = load_start(str(tmp_path / "model"))
+    assert (card.sampling.text_length, towers.length, towers.t5_tokenizer.model_max_length) == (72, 72, 72)
+
+
+def test_a_model_grows_into_the_preset(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    debug = PRESETS["debug"]
+    shape = replace(debug.transformer, hidden_size=96, num_heads=6, depth_single_blocks=3)
+    monkeypatch.setitem(PRESETS, "larger", replace(debug, name="larger", transformer=shape))
+    _, stage = make("kontext", "batch=2", "model.preset=larger", "model.grow=true")
+    assert isinstance(stage, FlowStage)
+    assert stage.transformer.cfg == stage.card.transformer == shape
+    with pytest.raises(ConfigError, match=r"model\.grow: cannot grow: vec_in_dim is 32 and would be 128"):
+        make("kontext", "model.preset=tiny", "model.grow=true")
