@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from tests.training.conftest import CONFIGS, Make
+from transformers import PreTrainedModel
 
 from inkontext.errors import RunError, StorageError
 from inkontext.training import checkpoint
@@ -142,10 +143,10 @@ def full(*_: Any, **__: Any) -> Any:
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(
     make: Make, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    config, stage = make("t2i", "run_dir=run", "steps=2", "batch=2", "checkpoint_every=1", "log_every=2")
+    config, stage = make("kontext", "run_dir=run", "steps=2", "batch=2", "checkpoint_every=1", "log_every=2")
     with monkeypatch.context() as patch:
         if where == "save_pretrained":  # the model folder, written at the end
-            patch.setattr(stage.towers.t5, where, full)  # type: ignore[attr-defined]
+            patch.setattr(PreTrainedModel, where, full)
         elif where == "grid":
             patch.setattr(Image.Image, "save", full)
         else:
@@ -155,7 +156,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(
     assert not Path("run/model").exists()
     assert not list(Path("run").rglob("*.png"))
     assert {p.name for p in Path("run").iterdir() if p.name.startswith(".")} == {".lock"}
-    train(*make("t2i", "run_dir=run", "steps=2", "batch=2", *QUIET))
+    train(*make("kontext", "run_dir=run", "steps=2", "batch=2", *QUIET))
     assert Path("run/model/model_index.json").exists()
 
 

@@ -102,9 +102,9 @@ def train(config: RunConfig, stage: Stage) -> Path:
     stop = Stop()
     try:
         start = _resume(folder, config, stage)
-        _record(folder, "config.json", resolved(config), start)
-        _record(folder, "version.txt", _version(), start)
         with Log(folder, config.steps, start, config.wandb, config.model_dump()) as log:
+            _record(folder, "config.json", resolved(config), start)
+            _record(folder, "version.txt", _version(), start)
             return _steps(config, stage, folder, start, log, stop)
     finally:
         stop.restore()
