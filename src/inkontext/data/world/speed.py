@@ -9,7 +9,7 @@ import argparse
 import multiprocessing
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.pair import TASKS, sample_pair
@@ -40,7 +40,7 @@ def pairs_per_second(draw: Draw) -> tuple[float, float]:
 
 def together(draw: Draw, processes: int) -> tuple[float, float]:
     """The same of several processes at once, each with seeds of its own, summed."""
-    draws = [Draw(**(vars(draw) | {"start": draw.start + i * draw.count})) for i in range(processes)]
+    draws = [replace(draw, start=draw.start + i * draw.count) for i in range(processes)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         rates = pool.map(pairs_per_second, draws, chunksize=1)
     return sum(clock for clock, _ in rates), sum(processor for _, processor in rates)
