@@ -54,7 +54,24 @@ function dice(seed) {
 
 function render(style, options) {
   const svg = createAvatar(styles[style], options).toString();
-  return new Resvg(svg, { fitTo: { mode: "width", value: Number(size) } }).render().asPng();
+  return new Resvg(svg, { fitTo: { mode: "width", value: Number(size) } }).render();
+}
+
+// Whether a person would see the difference: half a percent of the pixels, by a tenth of the range.
+function differ(one, other) {
+  const [a, b] = [one.pixels, other.pixels];
+  let changed = 0;
+  for (let i = 0; i < a.length; i += 4) {
+    changed += Math.max(Math.abs(a[i] - b[i]), Math.abs(a[i + 1] - b[i + 1]), Math.abs(a[i + 2] - b[i + 2])) > 25;
+  }
+  return changed > a.length / 4 / 200;
+}
+
+// Pair `number` and its pictures; a change that does not show (a beard of the colour of the skin) is drawn anew.
+function drawn(number) {
+  const made = pair(number);
+  const [before, after] = [render(made.style, made.before), render(made.style, made.after)];
+  return differ(before, after) ? { ...made, before, after } : drawn(number + 0x20000000);
 }
 
 // Options before and after, and the sentence between them.
@@ -84,10 +101,10 @@ function pair(number) {
 for (const name of ["before", "after"]) mkdirSync(join(folder, name), { recursive: true });
 const lines = createWriteStream(join(folder, "metadata.jsonl"));
 for (let number = 0; number < Number(count); number++) {
-  const { style, before, after, text } = pair(number);
+  const { style, before, after, text } = drawn(number);
   const file = `${String(number).padStart(6, "0")}.png`;
-  writeFileSync(join(folder, "before", file), render(style, before));
-  writeFileSync(join(folder, "after", file), render(style, after));
+  writeFileSync(join(folder, "before", file), before.asPng());
+  writeFileSync(join(folder, "after", file), after.asPng());
   const row = { target: `after/${file}`, references: [`before/${file}`], instruction: text, category: "character" };
   lines.write(JSON.stringify({ ...row, style }) + "\n");
 }

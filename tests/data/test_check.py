@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.data.conftest import painted, save, write_lines
 
 from inkontext.data.check import check
+from inkontext.data.pairs import PairSource
+from inkontext.data.stream import Mixture, batches
 from inkontext.errors import DataError
 
 
@@ -72,3 +75,25 @@ def test_an_empty_set_is_no_success(tmp_path: Path) -> None:
     write_lines(tmp_path / "metadata.jsonl", [])
     with pytest.raises(DataError, match="holds no rows"):
         check(tmp_path, 64).require()
+
+
+def test_pictures_of_any_number_of_channels_share_a_batch(tmp_path: Path) -> None:
+    colour = painted((64, 64))
+    kinds = {
+        "grey.png": colour.convert("L"), "grey-alpha.png": colour.convert("LA"), "palette.png": colour.convert("P"),
+        "alpha.png": colour.convert("RGBA"), "press.jpg": colour.convert("CMYK"), "bits.png": colour.convert("1"),
+        "deep.png": Image.fromarray(np.full((64, 64), 40_000, np.uint16)), "colour.webp": colour,
+    }  # fmt: skip
+    for name, picture in kinds.items():
+        save(picture, tmp_path / name)
+    names = list(kinds)
+    rows = [
+        {"target": name, "references": [names[n - 1]], "instruction": name, "key": name} for n, name in enumerate(names)
+    ]
+    write_lines(tmp_path / "metadata.jsonl", rows)
+    checked = check(tmp_path, 64)
+    assert checked.problems == [] and checked.rows == 8
+    (group,) = next(batches(Mixture([(PairSource(tmp_path, 64), None, 1.0)]), 0, 8))
+    assert group.target.shape == group.references[0].shape == (8, 64, 64, 3)
+    deep = PairSource(tmp_path, 64).load(names.index("deep.png")).target
+    assert np.ptp(deep) == 0 and abs(int(deep[0, 0, 0]) - 40_000 / 257) <= 1

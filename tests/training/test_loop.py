@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -14,10 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from safetensors import safe_open
 from tests.training.conftest import CONFIGS, Make
+from transformers import PreTrainedModel
 
-from inkontext.errors import RunError
+from inkontext.errors import RunError, StorageError
 from inkontext.training import checkpoint
+from inkontext.training.log import Log
 from inkontext.training.loop import Stop, train
 
 QUIET = ("validate_every=1000", "sample_every=1000")
@@ -65,7 +70,11 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(make: Make) -> None:
     with pytest.raises(RunError, match=r"step 0: .* nothing was updated, the batch is in"):
         train(config, stage)
     assert all(torch.equal(v.nan_to_num(), before[k].nan_to_num()) for k, v in module.state_dict().items())
-    assert list(Path("run").glob("bad-batch-000000.safetensors"))
+    with safe_open("run/bad-batch-000000.safetensors", "pt") as saved:
+        words = json.loads(saved.metadata()["instructions"])
+        assert sum(map(len, words)) == 4 and all(text for group in words for text in group)
+        assert sum(len(saved.get_tensor(f"{i}.target")) for i in range(len(words))) == 4
+    assert checkpoint.steps_in(Path("run")) == []
 
 
 def test_a_folder_of_another_run_is_refused(make: Make) -> None:
@@ -105,22 +114,78 @@ def test_stop_listens_only_while_it_should() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_what_a_run_was_stays_beside_it(make: Make) -> None:
+    small = ("run_dir=run", "batch=2", *QUIET)
+    train(*make("t2i", *small, "steps=2"))
+    first = Path("run/config.json").read_text()
+    train(*make("t2i", *small, "steps=2"))
+    assert not list(Path("run").glob("config-until-*"))
+    train(*make("t2i", *small, "steps=3"))
+    assert Path("run/config-until-000002.json").read_text() == first
+    assert json.loads(Path("run/config.json").read_text())["steps"] == 3
+
+
+def test_lines_of_steps_that_are_done_again_are_taken_back(make: Make) -> None:
+    small = ("run_dir=run", "batch=2", "steps=4", "log_every=1", "checkpoint_every=2", *QUIET)
+    train(*make("t2i", *small, "minutes=0.000001"))
+    path = Path("run/metrics.jsonl")
+    path.write_text(path.read_text() + '{"step": 2, "loss": 9}\n{"step": 3, "lo')  # as a kill leaves it
+    train(*make("t2i", *small))
+    steps = [line["step"] for line in map(json.loads, path.read_text().splitlines()) if "loss" in line]
+    assert steps == [1, 2, 3, 4]
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ["save_pretrained", "grid", "metrics"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(
+    make: Make, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    config, stage = make("kontext", "run_dir=run", "steps=2", "batch=2", "checkpoint_every=1", "log_every=2")
+    with monkeypatch.context() as patch:
+        if where == "save_pretrained":  # the model folder, written at the end
+            patch.setattr(PreTrainedModel, where, full)
+        elif where == "grid":
+            patch.setattr(Image.Image, "save", full)
+        else:
+            patch.setattr(Log, "_write", full)
+        with pytest.raises(StorageError, match=r"cannot write '.*' \(.*No space left on device.*\); free some space"):
+            train(config, stage)
+    assert not Path("run/model").exists()
+    assert not list(Path("run").rglob("*.png"))
+    assert {p.name for p in Path("run").iterdir() if p.name.startswith(".")} == {".lock"}
+    train(*make("kontext", "run_dir=run", "steps=2", "batch=2", *QUIET))
+    assert Path("run/model/model_index.json").exists()
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path: Path, debug_folder: Path) -> None:
     arguments = [
         sys.executable, "-c", "from inkontext.cli.main import main; main()", "train", str(CONFIGS / "kontext.toml"),
-        f'model.start="{debug_folder}"', "steps=150", "batch=4", "checkpoint_every=3", *QUIET,
+        f'model.start="{debug_folder}"', "steps=45", "batch=4", "checkpoint_every=3", "log_every=1", *QUIET,
     ]  # fmt: skip
     subprocess.run([*arguments, "run_dir=whole"], cwd=tmp_path, check=True, capture_output=True)
     dice, kills = random.Random(0), 0
-    for _ in range(30):
+    for _ in range(5):
+        before = _logged(tmp_path / "killed")
         process = subprocess.Popen([*arguments, "run_dir=killed"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-        try:
-            assert process.wait(timeout=dice.uniform(4, 9)) == 0
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-    assert kills >= 2
-    assert equal(final(tmp_path / "whole", 150), final(tmp_path / "killed", 150))
+        goal, deadline = before + dice.uniform(3, 9), time.monotonic() + 120
+        while process.poll() is None and _logged(tmp_path / "killed") < goal and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 0.3))  # anywhere in a step, or while a checkpoint is written
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+    subprocess.run([*arguments, "run_dir=killed"], cwd=tmp_path, check=True, capture_output=True)
+    assert kills >= 3
+    assert equal(final(tmp_path / "whole", 45), final(tmp_path / "killed", 45))
+
+
+def _logged(folder: Path) -> int:
+    """The last step that a run has told of."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith(b"\n")), default=0)

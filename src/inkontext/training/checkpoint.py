@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,29 @@ def path_of(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}"
 
 
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a folder beside `target` to write into; fsync it and put it in the place of `target` when all went well.
+
+    Raises:
+        StorageError: the disk refuses; what stood there before is untouched.
+    """
+    temporary = target.with_name(f".{target.name}.writing")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            sync(path)
+        _discard(target)
+        temporary.replace(target)
+        sync(target.parent)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"cannot write '{target}' ({error}); free some space and resume") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def save(
     folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], keep: int
 ) -> Path:
@@ -51,22 +74,10 @@ def save(
         StorageError: the disk refuses; earlier checkpoints are untouched.
     """
     target = path_of(folder, step)
-    temporary = folder / f".{target.name}.writing"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+    with whole_folder(target) as temporary:
         for name, tensors in files.items():
             save_file({k: v.detach().contiguous() for k, v in tensors.items()}, temporary / f"{name}.safetensors")
-            sync(temporary / f"{name}.safetensors")
         (temporary / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n")
-        sync(temporary / "state.json")
-        sync(temporary)
-        _discard(target)
-        temporary.replace(target)
-        sync(folder)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise StorageError(f"cannot write checkpoint '{target}' ({error}); free some space and resume") from error
     for old in steps_in(folder)[:-keep]:
         with suppress(OSError):  # the new one is committed; an old one that cannot go is no failure
             _discard(path_of(folder, old))

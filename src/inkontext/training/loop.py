@@ -6,6 +6,7 @@ number, and a run resumed from a checkpoint goes on bit for bit as if it had nev
 
 from __future__ import annotations
 
+import json
 import platform
 import resource
 import signal
@@ -17,12 +18,16 @@ from typing import Any, Protocol
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from inkontext import __version__
-from inkontext.errors import RunError
+from inkontext.data.examples import Group
+from inkontext.errors import RunError, StorageError
 from inkontext.runtime.device import choose_device
 from inkontext.runtime.flops import matmul_rate
+from inkontext.storage import atomic_path
 from inkontext.training import checkpoint
 from inkontext.training.adversary import CollapseError
 from inkontext.training.config import RunConfig, resolved
@@ -97,9 +102,9 @@ def train(config: RunConfig, stage: Stage) -> Path:
     stop = Stop()
     try:
         start = _resume(folder, config, stage)
-        (folder / "config.json").write_text(resolved(config))
-        (folder / "version.txt").write_text(_version())
         with Log(folder, config.steps, start, config.wandb, config.model_dump()) as log:
+            _record(folder, "config.json", resolved(config), start)
+            _record(folder, "version.txt", _version(), start)
             return _steps(config, stage, folder, start, log, stop)
     finally:
         stop.restore()
@@ -118,8 +123,7 @@ def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, 
         try:
             numbers = stage.update(step, batch, step_generator(config.seed, step))
         except NonFiniteLossError as error:
-            saved = folder / f"bad-batch-{step:06d}.safetensors"
-            checkpoint.save_file({k: v.contiguous() for k, v in stage.tensors_of(batch).items()}, saved)
+            saved = _save_batch(folder, step, stage.tensors_of(batch), batch)
             raise RunError(f"step {step}: {error}; nothing was updated, the batch is in '{saved}'") from error
         except CollapseError as error:
             log.numbers(step + 1, error.numbers)
@@ -141,7 +145,8 @@ def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, 
         if end:
             break
     if last.exists() and int(last.name.removeprefix("step-")) == config.steps:
-        stage.export(folder / "model")
+        with checkpoint.whole_folder(folder / "model") as written:
+            stage.export(written)
     return last
 
 
@@ -171,6 +176,28 @@ def _resume(folder: Path, config: RunConfig, stage: Stage) -> int:
             raise RunError(f"the checkpoints in '{folder}' are of another architecture ({reason}); "
                            "choose another run_dir") from error  # fmt: skip
     return int(state["step"])
+
+
+def _record(folder: Path, name: str, text: str, start: int) -> None:
+    """Write what the run goes on with; what it was until step `start`, where it differs, stays beside it."""
+    path = folder / name
+    if path.exists() and path.read_text() != text and start:
+        path.replace(folder / f"{path.stem}-until-{start:06d}{path.suffix}")
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def _save_batch(folder: Path, step: int, tensors: Mapping[str, Tensor], batch: Any) -> Path:
+    """Write a batch's tensors, with the instructions of its groups as metadata; returns the file."""
+    path = folder / f"bad-batch-{step:06d}.safetensors"
+    words = [group.instructions for group in batch if isinstance(group, Group)]
+    with atomic_path(path) as temporary:
+        try:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, {"instructions": json.dumps(words)})
+        except SafetensorError as error:
+            raise StorageError(f"step {step}: a number is not finite, and the batch cannot be written to '{path}' "
+                               f"({error}); free some space and resume") from error  # fmt: skip
+    return path
 
 
 def _version() -> str:

@@ -58,10 +58,13 @@ class Outside:
         """Names of stickers of the split, sorted."""
         if self.emoji is None:
             return ()
-        names = tuple(n for n in sorted(self._files) if held_out(n, STICKERS_HELD_OUT_ONE_IN) == (split == "test"))
-        if not names:
-            raise OptionError(f"names.json in {self.emoji} leaves no usable name; name at least a dozen pictures.")
-        return self._lists.setdefault(f"sticker {split}", names)
+        kept = f"sticker {split}"
+        if kept not in self._lists:
+            names = tuple(n for n in sorted(self._files) if held_out(n, STICKERS_HELD_OUT_ONE_IN) == (split == "test"))
+            if not names:
+                raise OptionError(f"names.json in {self.emoji} leaves no usable name; name at least a dozen pictures.")
+            self._lists[kept] = names
+        return self._lists[kept]
 
     @cached_property
     def _files(self) -> dict[str, str]:
