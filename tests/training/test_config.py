@@ -44,6 +44,11 @@ def test_overrides_reach_tables_and_keep_their_types(tmp_path: Path) -> None:
         (["stage=later"], "'stage'"),
         (["autoencoder.kl=1"], r"does not read the table \[autoencoder\]"),
         (["stage=autoencoder", "flow.mu=1"], r"does not read the table \[flow\]"),
+        (["optimiser.muon_lr=0.1"], "muon_lr is read with kind"),
+        (["optimiser.schedule=cosine", "optimiser.decay=0.5"], "schedule 'cosine' does not read decay"),
+        (["model.grow=true"], "grow enlarges the transformer of model.start; name one"),
+        (["model.start=tiny", "model.aligned_heads=0.5"], "aligned_heads is for a new model"),
+        (["stage=autoencoder", "model.tokenizer=t.json"], r"does not read model\.tokenizer"),
         (["steps"], "is not key=value"),
         (["steps.x=1"], "which is no table"),
     ],
@@ -56,6 +61,10 @@ def test_mistakes_are_named(tmp_path: Path, overrides: list[str], message: str) 
 def test_sources_must_be_whole(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="takes no path"):
         load_config(written(tmp_path, PLAIN + 'path = "x"\n'))
+    with pytest.raises(ConfigError, match="takes no validation"):
+        load_config(written(tmp_path, PLAIN + 'validation = "x"\n'))
+    with pytest.raises(ConfigError, match="takes no tasks"):
+        load_config(written(tmp_path, PLAIN.replace("world", "pairs") + 'path = "x"\ntasks = { local = 1 }\n'))
     with pytest.raises(ConfigError, match="needs a path"):
         load_config(written(tmp_path, PLAIN.replace("world", "images")))
 

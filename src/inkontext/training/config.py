@@ -45,6 +45,9 @@ class ModelSection(Section):
     def _grow_from_something(self) -> ModelSection:
         if self.grow and self.start is None:
             raise ValueError("grow enlarges the transformer of model.start; name one")
+        if self.start is not None:
+            for key in sorted(self.model_fields_set & {"tokenizer", "aligned_heads"}):
+                raise ValueError(f"{key} is for a new model, and model.start names one that is there; remove either")
         return self
 
 
@@ -74,6 +77,9 @@ class SourceSection(Section):
             raise ValueError(f"a source of kind '{self.kind}' takes no cache; only 'pairs' are precomputed")
         if (self.kind == "world") == (self.path is not None):
             raise ValueError(f"a source of kind '{self.kind}' {'takes no' if self.path else 'needs a'} path")
+        foreign = ("validation",) if self.kind == "world" else ("tasks", "photos", "emoji")
+        for key in sorted(self.model_fields_set & set(foreign)):
+            raise ValueError(f"a source of kind '{self.kind}' takes no {key}; remove it")
         return self
 
 
@@ -102,6 +108,14 @@ class OptimiserSection(Section):
     decay: float = Field(default=0.2, ge=0, le=1)
     clip: float = Field(default=1.0, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _nothing_unread(self) -> OptimiserSection:
+        if self.kind != "muon" and "muon_lr" in self.model_fields_set:
+            raise ValueError("muon_lr is read with kind = \"muon\" alone; remove it")
+        if self.schedule != "decay" and "decay" in self.model_fields_set:
+            raise ValueError(f"schedule '{self.schedule}' does not read decay; remove it")
+        return self
 
 
 class AutoencoderSection(Section):
@@ -250,6 +264,10 @@ class RunConfig(Section):
     def _no_foreign_table(self) -> RunConfig:
         if self.stage == "autoencoder" and self.flow is not None:
             raise ValueError("stage 'autoencoder' does not read the table [flow]; remove it")
+        if self.stage == "autoencoder":
+            foreign = {"autoencoder", "tokenizer", "train_text", "aligned_heads", "grow", "text_length"}
+            for key in sorted(self.model.model_fields_set & foreign):
+                raise ValueError(f"stage 'autoencoder' does not read model.{key}; remove it")
         if self.stage != "autoencoder" and self.autoencoder is not None:
             raise ValueError(f"stage '{self.stage}' does not read the table [autoencoder]; remove it")
         for table, stage in (("guidance", "guidance"), ("ladd", "ladd"), ("context_cache", "context-cache")):
