@@ -18,6 +18,7 @@ from inkontext import __version__, geometry
 from inkontext.compositing import keep_outside, latent_blend, restore_alpha
 from inkontext.cues import Cue
 from inkontext.errors import Cancelled, NonFiniteError, OptionError
+from inkontext.flow.expectation import expectation
 from inkontext.flow.path import interpolate
 from inkontext.flow.solvers import CONSISTENCY, SOLVERS, consistency
 from inkontext.flow.timesteps import schedule
@@ -168,6 +169,7 @@ class Pipeline:
         context_latents: Tensor | None = None,
         cues: Sequence[Cue] = (),
         position: int = 0,
+        expect: bool = False,
     ) -> Result:
         """Change a picture as the prompt says; what it does not mention stays.
 
@@ -196,6 +198,8 @@ class Pipeline:
                 the edit that made it, or `encode`.
             cues: drawn on the picture for the model to see; what is kept of the picture is kept without them.
             position: how many of the references come before the picture, for prompts that say "the second picture".
+            expect: also give, in `Result.expected`, what the model expects of every picture before it draws it
+                (`flow.expectation`), at four more passes; what it shows otherwise than the picture was asked for.
 
         Raises:
             InKontextError: a subclass for each mistake; Cancelled if the callback said so.
@@ -210,7 +214,9 @@ class Pipeline:
         )  # fmt: skip
         if context_latents is not None:
             requests = with_latents(requests, context_latents, self.autoencoder.cfg.z_channels)
-        return self._run(requests, callback)
+        if expect and any(r.frame.canvas != r.contexts[0].frame.canvas for r in requests):
+            raise OptionError("expect compares the result with its picture, so it must have its size; leave size alone")
+        return self._run(requests, callback, expect)
 
     def generate(
         self,
@@ -246,19 +252,21 @@ class Pipeline:
         numerics = numerics_for(None)
         return _to_image(numerics, self._decode(latents.to(self.device), numerics))
 
-    def _run(self, requests: list[Request], callback: Callback | None) -> Result:
+    def _run(self, requests: list[Request], callback: Callback | None, expect: bool = False) -> Result:
         for request in requests:
             for prompt in (request.prompt, request.options.negative or ""):
                 self.towers.check(prompt)
         memo = _Memo()
-        made = [self._make(r, memo, i, len(requests), callback) for i, r in enumerate(requests)]
-        return Result([image for image, _ in made], [self._record(r) for r in requests], [z for _, z in made])
+        made = [self._make(r, memo, i, len(requests), callback, expect) for i, r in enumerate(requests)]
+        images, latents, expected = (list(column) for column in zip(*made, strict=True))
+        return Result(images, [self._record(r) for r in requests], latents, expected if expect else [])
 
     @torch.no_grad()
     def _make(
-        self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None
-    ) -> tuple[Image.Image, Tensor]:
-        """One picture and its latents, alone in its own forward passes: its bytes never depend on its neighbours."""
+        self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None, expect: bool
+    ) -> tuple[Image.Image, Tensor, Tensor | None]:
+        """One picture, its latents, and the expected ones where asked, in forward passes of its own: its bytes never
+        depend on its neighbours."""
         options, numerics = request.options, numerics_for(request.options.reference_numerics)
 
         # 1. Encode the text.
@@ -312,7 +320,13 @@ class Pipeline:
         canvas = _to_image(numerics, self._decode(latents, numerics))
 
         # 6. Restore the geometry, and whatever was not to be touched.
-        return _finish(request, request.frame.restore(canvas)), latents.float().cpu()
+        image = _finish(request, request.frame.restore(canvas))
+        if not expect:
+            return image, latents.float().cpu(), None
+
+        # 7. What was to be expected, from the same noise.
+        clean = pack(self._encode(request.clean, numerics, memo)).to(noise.dtype)
+        return image, latents.float().cpu(), unpack(expectation(velocity, clean, noise), grid).float().cpu()
 
     def _text(self, prompt: str, memo: _Memo) -> TextEncoding:
         if prompt not in memo.text:

@@ -39,12 +39,13 @@ class Result:
 
     `metadata` is the first picture's record with all records under `images`. `latents` are what the pictures were
     decoded from, float32 `[1, C, h, w]` on the CPU: given back as `context_latents`, they save
-    the next edit an encoding.
+    the next edit an encoding. `expected`, of the same shapes: see `Pipeline.edit`.
     """
 
     images: list[Image.Image]
     records: list[dict[str, Any]]
     latents: list[Tensor] = field(default_factory=list)
+    expected: list[Tensor] = field(default_factory=list)
 
     @property
     def metadata(self) -> dict[str, Any]:

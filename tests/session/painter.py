@@ -45,7 +45,7 @@ class Painter:
         y, x = rng.integers(0, z.shape[2]), rng.integers(0, z.shape[3])
         z[0, :3, y, x] = torch.from_numpy(rng.integers(0, 256, 3)).float()
         record = {"frame": frame_for(image.size, image.size).as_dict(), "prompt": prompt}
-        return Result([self.decode(z)], [record], [z])
+        return Result([self.decode(z)], [record], [z], [z])
 
 
 def painter(fingerprint: str = "painter") -> Pipeline:

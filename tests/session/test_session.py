@@ -53,6 +53,19 @@ def test_latents_of_another_picture_are_refused(pipeline: Pipeline, photo: Image
         pipeline.edit([photo, photo.copy()], "Make it blue", context_latents=latents)
 
 
+def test_the_expected_picture_costs_nothing_but_time(pipeline: Pipeline, photo: Image.Image) -> None:
+    plain = pipeline.edit(photo, "Make it blue", steps=2, seed=3)
+    asked = pipeline.edit(photo, "Make it blue", steps=2, seed=3, expect=True)
+    assert plain.expected == [] and asked.images[0].tobytes() == plain.images[0].tobytes()
+    assert asked.records == plain.records
+    (expected,) = asked.expected
+    assert expected.shape == asked.latents[0].shape and expected.dtype == torch.float32
+    assert not torch.equal(expected, pipeline.edit(photo, "Make it red", steps=2, seed=3, expect=True).expected[0])
+    assert torch.equal(expected, pipeline.edit(photo, "Make it blue", steps=1, seed=3, expect=True).expected[0])
+    with pytest.raises(OptionError, match="leave size alone"):
+        pipeline.edit(photo, "Make it blue", steps=1, size="1:3", expect=True)
+
+
 def test_a_real_session(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
     photo = photo.copy()
     photo.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -1,7 +1,8 @@
 """What an edit left alone is found and put back, in pixels exactly and in latents exactly, so that nothing adds up.
 
-Both sides of the comparison come out of the decoder, the latents before and the latents after, so that what the
-autoencoder loses is in both and does not count as a change. All measures are on the model's canvas, in its pixels.
+Three pictures tell it: the parent's latents decoded, what the edit drew, and what the model expected of it before it
+drew (`flow.expectation`). What drawing spoiled by chance is not in the expected one, what was asked for is in both;
+what the autoencoder loses is in all three, and does not count as a change. All measures are on the model's canvas.
 """
 
 from __future__ import annotations
@@ -18,43 +19,52 @@ from inkontext.compositing import keep_outside, restore_alpha
 from inkontext.geometry import GRID, Frame
 from inkontext.safety.pictures import read_picture
 
-QUIET: Final = 25  # percentile of the differences that is taken for the model's own noise
-LOUDEST: Final = 4.0  # grey levels; noise above this is an edit of the whole picture
-TIMES: Final = 8.0  # a change is so many times the noise
-LOW: Final = 0.5  # of the threshold: what hangs together with a change belongs to it down to this
+QUIET: Final = 25  # percentile of the evidence; that much of a picture is left alone unless it is edited as a whole
+LOUDEST: Final = 5.0  # grey levels; where the quiet part has more, all of it was edited
+CHANCE: Final = 75  # percentile of drawn against expected that is taken for what the model spoils by chance
+TIMES: Final = 5.0  # a change is so many times that
 LEAST: Final = 12.0  # grey levels below which nothing is a change
-MOST: Final = 20.0  # grey levels above which anything is one
-DETAIL: Final = 0.7  # of the local contrast: what moves less where there is much detail is a blurred edge, no change
+MOST: Final = 60.0  # grey levels above which anything is one
+LOW: Final = 0.5  # of the threshold: what hangs together with a change belongs to it down to this
 _CELL: Final = GRID // 2  # pixels a latent covers
 
 
-def change_of(before: Image.Image, after: Image.Image, allowed: Image.Image | None = None) -> np.ndarray:
+def change_of(
+    before: Image.Image, drawn: Image.Image, expected: Image.Image, allowed: Image.Image | None = None
+) -> np.ndarray:
     """How much of a canvas is new: float32 `[H, W]`, 1 where it changed, fading to 0 a little outside.
 
-    The signed difference is averaged over a few pixels, in which noise cancels and a change does not. Its lower
-    quartile over the picture is the model's noise, whatever it painted elsewhere; a change is a multiple of that, more
-    where there is detail that a model blurs, with what hangs together with it down to half the threshold. Gaps are
-    closed and the region is widened before it fades, so that the seam lies in what is the same on both sides. Where
-    even the quietest quarter moved, all of it is new.
+    The evidence for a change is the geometric mean of two differences from `before`, that of what was drawn and that
+    of what was expected, each signed and averaged over a few pixels. A smear is in the drawn one alone; a thing added
+    at a place that chance chooses is faint in the expected one, strong in the drawn. The threshold is a multiple of
+    the difference between the two, which is what this model does by chance. What hangs together with a change belongs
+    to it down to half the threshold; gaps are closed, and the region is widened before it fades, so that the seam lies
+    in what is the same on both sides. Where even the quietest quarter has evidence, all of it is new.
 
     Args:
+        before, drawn, expected: RGB of one size.
         allowed: mode L, 0 = must be kept whatever was found.
     """
-    pixels = [torch.from_numpy(np.array(im, dtype=np.float32)).permute(2, 0, 1)[None] for im in (before, after)]
-    height, width = pixels[0].shape[-2:]
-    reach = max(1, min(height, width) // 128)
-    moved = _mean(pixels[1] - pixels[0], reach).abs().amax(dim=1, keepdim=True)
-    noise = float(np.percentile(moved.numpy(), QUIET))
-    free = torch.ones_like(moved) if allowed is None else torch.from_numpy(np.array(allowed))[None, None].float()
-    if noise > LOUDEST:
-        changed = torch.ones_like(moved)
+    old, new, mean = (
+        torch.from_numpy(np.array(im, dtype=np.float32)).permute(2, 0, 1)[None] for im in (before, drawn, expected)
+    )
+    reach = max(1, min(old.shape[-2:]) // 128)
+    evidence = (_moved(old, new, reach) * _moved(old, mean, reach)).sqrt()
+    if float(np.percentile(evidence.numpy(), QUIET)) > LOUDEST:
+        changed = torch.ones_like(evidence)
     else:
-        least = min(max(TIMES * noise, LEAST), MOST)
-        threshold = (DETAIL * _contrast(pixels[0], 4 * reach)).clamp(min=least)
-        changed = _grow(moved > threshold, moved > threshold * LOW)
+        chance = float(np.percentile(_moved(mean, new, reach).numpy(), CHANCE))
+        threshold = min(max(TIMES * chance, LEAST), MOST)
+        changed = _grow(evidence > threshold, evidence > threshold * LOW)
         changed = -_wide(-_wide(changed, 2 * reach), 2 * reach)  # closed
+    free = torch.ones_like(changed) if allowed is None else torch.from_numpy(np.array(allowed))[None, None].float()
     weight = _mean(_wide(changed, reach), reach) * (free > 0)
     return weight[0, 0].clamp(0, 1).numpy()
+
+
+def _moved(a: Tensor, b: Tensor, reach: int) -> Tensor:
+    """How far the means around every pixel are apart, in the channel where it is most, `[1, 1, H, W]`."""
+    return _mean(b - a, reach).abs().amax(dim=1, keepdim=True)
 
 
 def _grow(seeds: Tensor, through: Tensor) -> Tensor:
@@ -76,12 +86,6 @@ def _wide(mask: Tensor, reach: int) -> Tensor:
 def _mean(x: Tensor, reach: int) -> Tensor:
     """The mean over `2 reach + 1` pixels both ways; beyond the border nothing is counted."""
     return F.avg_pool2d(x, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
-
-
-def _contrast(x: Tensor, reach: int) -> Tensor:
-    """The standard deviation around every pixel, of the channel that has the greatest, `[1, 1, H, W]`."""
-    variance = _mean(x * x, reach) - _mean(x, reach) ** 2
-    return variance.clamp(min=0).sqrt().amax(dim=1, keepdim=True)
 
 
 def blend_latents(before: Tensor, after: Tensor, weight: np.ndarray) -> Tensor:

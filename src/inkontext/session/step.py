@@ -60,7 +60,7 @@ def make(
     result = pipeline.edit(
         parent.picture, how.prompt, references=references, mask=mask, seed=how.seed, steps=how.steps,
         guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, callback=callback,
-        context_latents=parent.latents,
+        context_latents=parent.latents, expect=True,
     )  # fmt: skip
     raw, latents, record = result.images[0], result.latents[0], result.records[0]
     frame = Frame(**record["frame"])
@@ -69,7 +69,7 @@ def make(
     # What changed, on the canvas and on the picture.
     free = None if mask is None else mask.point(_ANY)
     allowed = None if free is None else frame.place(free.convert("F"), Image.Resampling.BOX)
-    weight = change_of(parent.canvas, canvas, allowed)
+    weight = change_of(parent.canvas, canvas, pipeline.decode(result.expected[0]), allowed)
     change = weight_on_picture(weight, frame)
     if free is not None:
         change = ImageChops.multiply(change, free)
