@@ -78,8 +78,8 @@ def test_usage_errors_exit_with_two(arguments: tuple[str, ...], cli: Cli, here: 
     [(("--help",), 0), (("edit", "no.png", "x"), 2), (("edit", "x"), 2), (("generate", "x", "--out", "a.exe"), 2)],
 )
 def test_the_exit_code_of_the_script_itself(arguments: tuple[str, ...], code: int, tmp_path: Path) -> None:
-    script = Path(sys.executable).with_name("inkontext")
-    done = subprocess.run([script, *arguments], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == code
-    assert "Traceback" not in done.stderr
+    for start in ([Path(sys.executable).with_name("inkontext")], [sys.executable, "-m", "inkontext"]):
+        done = subprocess.run([*start, *arguments], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == code
+        assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
