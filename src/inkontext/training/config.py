@@ -112,7 +112,7 @@ class OptimiserSection(Section):
     @model_validator(mode="after")
     def _nothing_unread(self) -> OptimiserSection:
         if self.kind != "muon" and "muon_lr" in self.model_fields_set:
-            raise ValueError("muon_lr is read with kind = \"muon\" alone; remove it")
+            raise ValueError('muon_lr is read with kind = "muon" alone; remove it')
         if self.schedule != "decay" and "decay" in self.model_fields_set:
             raise ValueError(f"schedule '{self.schedule}' does not read decay; remove it")
         return self
