@@ -15,9 +15,8 @@ from inkontext.safety.pictures import open_image
 if TYPE_CHECKING:
     from inkontext.server.ui.desk import Desk
 
-_FOREVER = {
-    "Cache-Control": "private, max-age=31536000, immutable"
-}  # a turn never changes, and the address has its time
+# A turn never changes, and the address has the time of its file.
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def pictures_of(desk: Desk) -> APIRouter:

@@ -202,8 +202,8 @@ class Hands:
 
     def edit(
         self, drawn: str, name: str | None, references: list[dict[str, str]], written: str, mask: str | None,
-        prompt: str, seed: float | None, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float, negative: str,
-        size: str, keep: bool, anchor: bool,
+        prompt: str, seed: float | None, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float,
+        negative: str, size: str, keep: bool, anchor: bool,
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Begin an edit and show it until it ends. What was drawn goes when it is done, and stays when it failed."""
         number = int(seed) if locked and seed is not None else secrets.randbelow(_SEEDS)
@@ -214,7 +214,8 @@ class Hands:
         guided = self.desk.pipeline.transformer.cfg.guidance_embed
         wish = Wish(
             prompt=prompt, seed=number, steps=int(steps), guidance=guidance if guided else None,
-            negative=negative or None, true_cfg=true_cfg if true_cfg > 1 else None, solver=solver, size=size, keep=keep, anchor=anchor,
+            negative=negative or None, true_cfg=true_cfg if true_cfg > 1 else None, solver=solver, size=size,
+            keep=keep, anchor=anchor,
             references=[Reference(row["path"], row["name"] or None) for row in references],
             drawn=drawn, written=written, mask=mask,
         )  # fmt: skip

@@ -33,7 +33,9 @@ class Facts:
     def line(self) -> str:
         """The chief ones, for the head of the page."""
         state = "trained" if self.trained else "random weights, its pictures are noise"
-        return f"{count(self.parameters)} parameters, {self.resolution} × {self.resolution} pixels, {state}"
+        return (
+            f"{count(self.parameters + self.others)} parameters, {self.resolution} × {self.resolution} pixels, {state}"
+        )
 
     def sentences(self) -> list[str]:
         """All, each a line."""

@@ -32,6 +32,13 @@ def _heading(text: str) -> None:
     gr.HTML(f"<h2>{text}</h2>", js_on_load=None, apply_default_css=False, elem_classes="ik-h")
 
 
+def _drop(label: str, name: str, height: int = 64, several: bool = False) -> gr.File:
+    """A place to drop a file. Whatever it is, it is judged by `read_picture` and not by its suffix."""
+    return gr.File(
+        label=label, height=height, file_count="multiple" if several else "single", elem_id=name, elem_classes="ik-drop"
+    )
+
+
 @dataclass
 class Parts:
     """Every component that an event reads or writes."""
@@ -74,7 +81,7 @@ def build(desk: Desk) -> gr.Blocks:
     with gr.Blocks(title=f"InKontext · {facts.name}", analytics_enabled=False, fill_width=True) as page:
         own: dict[str, Any] = {"name": gr.State(None), "references": gr.State([])}
         gr.HTML(views.header(facts), js_on_load=None, apply_default_css=False, elem_id="ik-header")
-        own["drawn"] = gr.Textbox(visible=False)
+        own["drawn"] = gr.Textbox("", visible=False)
         with gr.Row(elem_id="ik-main"):
             with gr.Column(elem_id="ik-left"):
                 own |= _left()
@@ -93,22 +100,22 @@ def _left() -> dict[str, Any]:
     own: dict[str, Any] = {}
     with gr.Group(elem_classes="ik-panel"):
         _heading("Picture")
-        own["source"] = gr.File(label="Drop a picture to edit, or choose one", height=104, elem_id="ik-source")
+        own["source"] = gr.File(
+            label="Drop a picture to edit, or choose one", height=76, elem_id="ik-source", elem_classes="ik-drop"
+        )
         own["picker"] = gr.Dropdown([], label="Go on with an earlier conversation", elem_id="ik-picker")
     with gr.Group(elem_classes="ik-panel"):
         _heading("Point at it")
         _own("tools", elem_id="ik-tools")
         with gr.Accordion("With the keyboard, or from a file", open=False):
             own["written"] = gr.Textbox(
-                label="Cues in words, a line each", lines=2, elem_id="ik-written",
+                "", label="Cues in words, a line each", lines=2, elem_id="ik-written",
                 placeholder="ellipse:0.2,0.3,0.25,0.2,red", info="left, top, width, height; fractions of the picture",
             )  # fmt: skip
-            own["mask"] = gr.File(label="Mask: white may change", height=84, elem_id="ik-mask")
+            own["mask"] = _drop("Mask: white may change", "ik-mask")
     with gr.Group(elem_classes="ik-panel"):
         _heading("References")
-        own["references_drop"] = gr.File(
-            label="Drop reference pictures", height=84, file_count="multiple", elem_id="ik-refs-drop"
-        )
+        own["references_drop"] = _drop("Drop reference pictures", "ik-refs-drop", several=True)
         own["references_list"] = _own("references", ("rename", "remove"), value=[], elem_id="ik-refs")
     return own
 
@@ -122,7 +129,7 @@ def _centre(examples: list[dict[str, Any]]) -> dict[str, Any]:
     )  # fmt: skip
     with gr.Row(elem_id="ik-say"):
         own["prompt"] = gr.Textbox(
-            label="What should change?", lines=2, max_lines=6, elem_id="ik-prompt",
+            "", label="What should change?", lines=2, max_lines=6, elem_id="ik-prompt",
             placeholder="Make it night", info="Ctrl+Enter edits",
         )  # fmt: skip
         own["edit"] = gr.Button("Edit", variant="primary", elem_id="ik-edit")
@@ -153,7 +160,7 @@ def _right(desk: Desk) -> dict[str, Any]:
             info="Against slow change of a face",
         )
         with gr.Accordion("More", open=False, elem_id="ik-more"):
-            top = max(2 * sampling.steps, 60)
+            top = max(4 * sampling.steps, 100)
             own["steps"] = gr.Slider(1, top, value=sampling.steps, step=1, label="Steps", elem_id="ik-steps")
             own["solver"] = gr.Dropdown(list(SAMPLERS), value=sampling.solver, label="Solver", elem_id="ik-solver")
             own["guidance"] = gr.Slider(
@@ -163,10 +170,15 @@ def _right(desk: Desk) -> dict[str, Any]:
                 1, 10, value=1, step=0.1, label="True CFG", info="Above 1 every step takes twice as long",
                 elem_id="ik-true-cfg",
             )  # fmt: skip
-            own["negative"] = gr.Textbox(label="Avoid", info="Acts through true CFG above 1", elem_id="ik-negative")
+            own["negative"] = gr.Textbox("", label="Avoid", info="Acts through true CFG above 1", elem_id="ik-negative")
     with gr.Group(elem_classes="ik-panel"):
         _heading("Recall")
-        own["recall"] = gr.File(label="Drop a picture made here to take its settings", height=84, elem_id="ik-recall")
+        own["recall"] = gr.File(
+            label="Drop a picture made here to take its settings",
+            height=64,
+            elem_id="ik-recall",
+            elem_classes="ik-drop",
+        )
     return own
 
 

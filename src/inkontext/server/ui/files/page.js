@@ -115,7 +115,7 @@ window.inkontext = (() => {
       document.body.classList.toggle("ik-empty", !there);
       figure.hidden = !there;
       welcome.hidden = there;
-      if (!there) { if (!welcome.childElementCount) invite(value.examples || []); address(""); return; }
+      if (!there) { if (!welcome.childElementCount) invite(value.examples || []); address(""); name_drops(); return; }
       address(value.name);
       const key = `${value.name}/${value.turn}`;
       if (seen !== key) { seen = key; clear(); }
@@ -148,6 +148,7 @@ window.inkontext = (() => {
       bar.firstChild.style.width = `${(100 * at) / all}%`;
       slide();
       fit();
+      name_drops();
     };
     const slide = () => frame.style.setProperty("--cut", `${figure.classList.contains("comparing") ? cut : 0}%`);
     slider.addEventListener("input", () => { cut = Number(slider.value); slide(); });
@@ -349,7 +350,7 @@ window.inkontext = (() => {
       redo.disabled = !value.can_redo;
       const scroller = make("div", { class: "ik-scroll", tabindex: "-1" }, list);
       const held = element.contains(document.activeElement) ? document.activeElement.id || document.activeElement.dataset?.turn : null;
-      element.replaceChildren(
+      element.replaceChildren(make("section", { class: "ik-turns", "aria-label": "Turns" },
         make("div", { class: "ik-bar" }, make("h2", {}, "Turns"), undo, redo, make("span", { class: "ik-sep" }),
           make("label", { class: "ik-inline" }, make("span", {}, "Branch"), branches), label,
           button("New branch here", "ik-branch-new", () => trigger("branch", { label: label.value }), "Later turns go along it"),
@@ -357,7 +358,7 @@ window.inkontext = (() => {
           button("Use as reference", "ik-use-reference", () => shared.use(value.current, "reference")),
           button("Begin anew from it", "ik-use-start", () => shared.use(value.current, "start"), "A new conversation about this turn’s picture"),
           make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true }, "Download PNG")),
-        scroller);
+        scroller));
       const now = element.querySelector('[aria-current="true"]');
       if (now) scroller.scrollLeft = now.parentElement.offsetLeft - scroller.clientWidth / 2;
       if (held != null) (document.getElementById(held) || now)?.focus({ preventScroll: true });
@@ -365,6 +366,14 @@ window.inkontext = (() => {
     watch("value", show);
     show();
   }
+
+  // Gradio gives every place to drop files the same name for screen readers; they are called what they say.
+  const name_drops = () => {
+    for (const zone of document.querySelectorAll(".ik-drop")) {
+      const label = zone.querySelector("[data-testid=block-label]")?.textContent.trim();
+      if (label) zone.querySelector("button")?.setAttribute("aria-label", label);
+    }
+  };
 
   // ---- keys and drops for the whole page ------------------------------------------------------------------------
   document.addEventListener("keydown", (event) => {
