@@ -122,7 +122,8 @@ def _left() -> dict[str, Any]:
 
 def _centre(examples: list[dict[str, Any]]) -> dict[str, Any]:
     own: dict[str, Any] = {}
-    own["stage"] = _own("stage", ("example",), elem_id="ik-stage", value={"name": "", "examples": examples})
+    empty = {"name": "", "examples": examples, "opening": True}
+    own["stage"] = _own("stage", ("example",), elem_id="ik-stage", value=empty)
     own["message"] = gr.HTML(
         views.message(""), js_on_load=None, apply_default_css=False, elem_id="ik-message",
         html_template='<p role="status" aria-live="polite" class="${value.kind}">${value.text}</p>',
@@ -155,7 +156,7 @@ def _right(desk: Desk) -> dict[str, Any]:
         )
         own["anchor"] = gr.Checkbox(
             False,
-            label="Show the model the first picture too",
+            label="Also show the first picture",
             elem_id="ik-anchor",
             info="Against slow change of a face",
         )

@@ -62,7 +62,7 @@ def drift(turn: Turn) -> tuple[str, str]:
     """A turn's drift in brief and in a sentence; empty where there is none to tell."""
     d = turn.drift
     if d is None or d.untouched_psnr is None:
-        return "", "" if d is None else "No pixel is left that no turn has changed."
+        return ("", "") if d is None else ("all changed", "No pixel is left that no turn has changed.")
     same = d.untouched_psnr >= 99
     brief = f"{d.untouched_share:.0%} " + ("exact" if same else f"{d.untouched_psnr:.1f} dB")
     told = f"{d.untouched_share:.0%} of the picture was left alone in every turn, "

@@ -115,7 +115,12 @@ window.inkontext = (() => {
       document.body.classList.toggle("ik-empty", !there);
       figure.hidden = !there;
       welcome.hidden = there;
-      if (!there) { if (!welcome.childElementCount) invite(value.examples || []); address(""); name_drops(); return; }
+      if (!there) {
+        if (!welcome.childElementCount) invite(value.examples || []);
+        if (!value.opening) address(""); // before that it names the conversation that is being opened
+        name_drops();
+        return;
+      }
       address(value.name);
       const key = `${value.name}/${value.turn}`;
       if (seen !== key) { seen = key; clear(); }
