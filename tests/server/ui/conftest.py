@@ -145,13 +145,13 @@ class Ui:
 
         expect(self.page.locator("#ik-message p" + (".error" if error else ":not(.error)"))).to_contain_text(text)
 
-    def steps(self, count: int) -> None:
-        """Sampling steps, through the settings."""
-        field = self.page.locator("#ik-steps input[type=number]")
-        if not field.is_visible():
-            self.page.get_by_role("button", name="More").click()
-        field.fill(str(count))
-        field.press("Tab")
+    def slow(self) -> None:
+        """Settings with which an edit takes eight times as long."""
+        self.page.get_by_role("button", name="More").click()
+        for name, value in (("steps", 112), ("true-cfg", 4)):
+            field = self.page.locator(f"#ik-{name} input[type=number]")
+            field.fill(str(value))
+            field.press("Tab")
 
     def draw(self, tool: str, *points: tuple[float, float]) -> None:
         """Draw on the picture; coordinates are its fractions."""

@@ -43,7 +43,7 @@ def done(desk: Desk, name: str, wish: Wish) -> str:
     return standings[-1].told
 
 
-def test_conversations_are_sessions_in_folders_named_after_the_picture(desk: Desk, photo: Image.Image):
+def test_conversations_are_sessions_in_folders_named_after_the_picture(desk: Desk, photo: Image.Image) -> None:
     assert desk.names() == []
     made = [desk.begin(photo, title) for title in ("my photo", "my photo", "../../etc/passwd", "…")]
     assert made == ["my-photo", "my-photo-2", "etc-passwd", "picture"]
@@ -54,14 +54,16 @@ def test_conversations_are_sessions_in_folders_named_after_the_picture(desk: Des
 
 def test_names_that_leave_the_folder_are_none(
     desk: Desk, name: str, tmp_path: Path, pipeline: Pipeline, photo: Image.Image
-):
+) -> None:
     Session.new(tmp_path / "other", photo, pipeline).close()
     for bad in ("../other", "..", "", ".", str(tmp_path / "other"), "my-photo/../my-photo", "absent"):
         with pytest.raises(SessionError, match="no conversation"):
             desk.picture_file(bad, 0)
 
 
-def test_an_edit_is_the_sessions_own(desk: Desk, name: str, pipeline: Pipeline, photo: Image.Image, tmp_path: Path):
+def test_an_edit_is_the_sessions_own(
+    desk: Desk, name: str, pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
     told = done(desk, name, Wish("make it red", seed=3, steps=2, guidance=2.0, solver="heun", anchor=True))
     assert told == "turn 1 is kept"
     with Session.new(tmp_path / "plain", photo, pipeline) as session:
@@ -70,7 +72,7 @@ def test_an_edit_is_the_sessions_own(desk: Desk, name: str, pipeline: Pipeline, 
             assert ours.tobytes() == session.picture().tobytes()
 
 
-def test_progress_previews_and_cancelling(desk: Desk, name: str):
+def test_progress_previews_and_cancelling(desk: Desk, name: str) -> None:
     job = desk.edit(name, Wish("make it red", steps=LONG))
     seen = []
     for standing in job.follow():
@@ -85,7 +87,7 @@ def test_progress_previews_and_cancelling(desk: Desk, name: str):
     assert done(desk, name, Wish("make it red", steps=2)) == "turn 1 is kept"
 
 
-def test_while_an_edit_is_under_way_nothing_else_is(desk: Desk, name: str, photo: Image.Image):
+def test_while_an_edit_is_under_way_nothing_else_is(desk: Desk, name: str, photo: Image.Image) -> None:
     other = desk.begin(photo, "other")
     first = desk.edit(name, Wish("make it red", steps=LONG))
     while not first.standing.step:
@@ -104,7 +106,7 @@ def test_while_an_edit_is_under_way_nothing_else_is(desk: Desk, name: str, photo
     assert queued.standing.phase == "done"
 
 
-def test_undo_redo_goto_and_branches(desk: Desk, name: str):
+def test_undo_redo_goto_and_branches(desk: Desk, name: str) -> None:
     done(desk, name, Wish("one", steps=1))
     done(desk, name, Wish("two", steps=1))
     desk.undo(name)
@@ -124,7 +126,7 @@ def test_undo_redo_goto_and_branches(desk: Desk, name: str):
     assert desk.manifest(name) == manifest
 
 
-def test_a_brushed_mask_keeps_the_bytes_outside(desk: Desk, name: str, photo: Image.Image):
+def test_a_brushed_mask_keeps_the_bytes_outside(desk: Desk, name: str, photo: Image.Image) -> None:
     drawn = json.dumps({"strokes": [{"width": 0.3, "points": [[0.2, 0.2], [0.4, 0.4]]}], "cues": []})
     done(desk, name, Wish("make it red", steps=2, drawn=drawn))
     with Session.open(desk.place(name)) as session:
@@ -133,7 +135,7 @@ def test_a_brushed_mask_keeps_the_bytes_outside(desk: Desk, name: str, photo: Im
         assert (mask > 0).any()
 
 
-def test_cues_are_drawn_for_the_model_recorded_and_checked(desk: Desk, name: str):
+def test_cues_are_drawn_for_the_model_recorded_and_checked(desk: Desk, name: str) -> None:
     drawn = json.dumps({"cues": [{"kind": "box", "points": [[0.1, 0.1], [0.6, 0.7]], "colour": "red"}]})
     told = done(desk, name, Wish("make the marked thing blue", steps=2, drawn=drawn, written="arrow:0.9,0.9,0.6,0.6"))
     assert "red box" in told
@@ -143,7 +145,9 @@ def test_cues_are_drawn_for_the_model_recorded_and_checked(desk: Desk, name: str
     assert [row["kind"] for row in read_manifest(desk.place(name)).turns[1].how.cues] == ["box", "arrow"]
 
 
-def test_named_references_become_numbers_and_their_order(desk: Desk, name: str, photo: Image.Image, tmp_path: Path):
+def test_named_references_become_numbers_and_their_order(
+    desk: Desk, name: str, photo: Image.Image, tmp_path: Path
+) -> None:
     photo.rotate(90, expand=True).save(tmp_path / "hat.png")
     done(desk, name, Wish("put @hat on the cat", steps=1, references=[Reference(str(tmp_path / "hat.png"), "hat")]))
     turn = desk.manifest(name).turns[1]
@@ -152,7 +156,7 @@ def test_named_references_become_numbers_and_their_order(desk: Desk, name: str, 
     assert turn.how.prompt == "put the hat of the first picture on the cat in the second picture"
 
 
-def test_another_size_is_a_turn_without_drift(desk: Desk, name: str):
+def test_another_size_is_a_turn_without_drift(desk: Desk, name: str) -> None:
     done(desk, name, Wish("make it square", steps=1, size="1:1"))
     with Image.open(desk.picture_file(name, 1)) as square:
         assert square.size == (64, 64)
@@ -177,7 +181,7 @@ def test_another_size_is_a_turn_without_drift(desk: Desk, name: str):
 )  # fmt: skip
 def test_wishes_that_cannot_be_are_refused_before_the_model_is_asked(
     desk: Desk, name: str, wish: Wish, error: type[Exception], word: str
-):
+) -> None:
     before = (desk.place(name) / "session.json").read_bytes()
     with pytest.raises(error, match=word) as caught:
         desk.edit(name, wish)
@@ -186,7 +190,7 @@ def test_wishes_that_cannot_be_are_refused_before_the_model_is_asked(
     assert desk.job(name) is None
 
 
-def test_what_fails_in_the_thread_is_told_and_changes_nothing(desk: Desk, name: str):
+def test_what_fails_in_the_thread_is_told_and_changes_nothing(desk: Desk, name: str) -> None:
     for wish, word in (
         (Wish("a", mask=Image.new("L", (3, 3), 255)), "mask"),
         (Wish("a", solver="magic"), "solver"),
@@ -199,7 +203,7 @@ def test_what_fails_in_the_thread_is_told_and_changes_nothing(desk: Desk, name: 
     assert len(desk.manifest(name).turns) == 1
 
 
-def test_a_session_open_elsewhere_can_be_looked_at_and_not_changed(desk: Desk, name: str):
+def test_a_session_open_elsewhere_can_be_looked_at_and_not_changed(desk: Desk, name: str) -> None:
     with Session.open(desk.place(name)):
         assert desk.manifest(name).current == 0
         with pytest.raises(SessionError, match="open elsewhere"):
@@ -210,7 +214,7 @@ def test_a_session_open_elsewhere_can_be_looked_at_and_not_changed(desk: Desk, n
     done(desk, name, Wish("make it red", steps=1))
 
 
-def test_pictures_that_cannot_be_leave_no_folder(desk: Desk, tmp_path: Path):
+def test_pictures_that_cannot_be_leave_no_folder(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "note.png").write_text("hello")
     with pytest.raises(PictureError, match="not a picture"):
         desk.begin(tmp_path / "note.png", "note")
@@ -221,7 +225,7 @@ def test_pictures_that_cannot_be_leave_no_folder(desk: Desk, tmp_path: Path):
     assert not desk.folder.exists() or not list(desk.folder.iterdir())
 
 
-def test_closing_ends_what_is_under_way(pipeline: Pipeline, photo: Image.Image, tmp_path: Path):
+def test_closing_ends_what_is_under_way(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
     desk = Desk(pipeline, tmp_path)
     name = desk.begin(photo)
     desk.edit(name, Wish("make it red", steps=LONG))
@@ -231,7 +235,7 @@ def test_closing_ends_what_is_under_way(pipeline: Pipeline, photo: Image.Image, 
         assert len(session.manifest.turns) == 1
 
 
-def test_facts_are_counted_not_known(pipeline: Pipeline):
+def test_facts_are_counted_not_known(pipeline: Pipeline) -> None:
     facts = facts_of(pipeline)
     assert facts.parameters == sum(p.numel() for p in pipeline.transformer.parameters())
     assert not facts.trained
@@ -241,7 +245,7 @@ def test_facts_are_counted_not_known(pipeline: Pipeline):
     assert (count(12_140_000), count(11_900_000_000)) == ("12.1 million", "11.9 billion")
 
 
-def test_views_escape_and_tell_drift(desk: Desk, name: str):
+def test_views_escape_and_tell_drift(desk: Desk, name: str) -> None:
     done(desk, name, Wish("<script>alert(1)</script>", steps=1))
     turn = views.tree(desk, name)["turns"][1]
     assert turn["label"] == "<script>alert(1)</script>"  # text for the page, which puts it in as text

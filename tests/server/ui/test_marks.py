@@ -22,14 +22,14 @@ def line(*points: tuple[float, float], width: float = 0.1, erase: bool = False) 
     return {"erase": erase, "width": width, "points": [list(p) for p in points]}
 
 
-def test_nothing_drawn_is_no_mask_and_no_cue():
+def test_nothing_drawn_is_no_mask_and_no_cue() -> None:
     for drawn in ("", "{}", json.dumps({"strokes": [], "cues": []})):
         marks = read_marks(drawn, " \n ", SIZE)
         assert marks.mask is None
         assert marks.cues == ()
 
 
-def test_a_stroke_covers_its_width_around_its_line_and_no_more():
+def test_a_stroke_covers_its_width_around_its_line_and_no_more() -> None:
     mask = read_marks(strokes(line((0.25, 0.5), (0.75, 0.5))), "", SIZE).mask
     assert mask is not None
     assert mask.size == SIZE
@@ -41,12 +41,12 @@ def test_a_stroke_covers_its_width_around_its_line_and_no_more():
     assert (pixels[distance > 11.5] == 0).all()
 
 
-def test_a_dab_is_a_disc():
+def test_a_dab_is_a_disc() -> None:
     pixels = np.asarray(read_marks(strokes(line((0.5, 0.5))), "", SIZE).mask)
     assert abs(float((pixels > 0).sum()) - np.pi * 100) < 45  # radius 10
 
 
-def test_erasing_takes_away_only_what_was_painted_before_it():
+def test_erasing_takes_away_only_what_was_painted_before_it() -> None:
     rows = [line((0.1, 0.5), (0.9, 0.5)), line((0.5, 0.5), erase=True), line((0.5, 0.2))]
     pixels = np.asarray(read_marks(strokes(*rows), "", SIZE).mask)
     assert pixels[50, 100] == 0
@@ -54,13 +54,13 @@ def test_erasing_takes_away_only_what_was_painted_before_it():
     assert pixels[50, 30] == 255
 
 
-def test_a_stroke_over_the_edge_is_cut_there():
+def test_a_stroke_over_the_edge_is_cut_there() -> None:
     pixels = np.asarray(read_marks(strokes(line((-0.1, 0.5), (0.1, 0.5))), "", SIZE).mask)
     assert pixels[50, 0] == 255
     assert pixels[50, 60] == 0
 
 
-def test_shapes_and_words_are_cues_in_their_order():
+def test_shapes_and_words_are_cues_in_their_order() -> None:
     drawn = json.dumps({"cues": [{"kind": "box", "points": [[0.1, 0.2], [0.5, 0.6]], "colour": "red"}]})
     marks = read_marks(drawn, "arrow:0.1,0.1,0.5,0.5\nellipse:20,10,40,50px,blue", SIZE)
     assert marks.mask is None
@@ -88,7 +88,9 @@ def test_shapes_and_words_are_cues_in_their_order():
         ('{"cues": [{"kind": "box", "points": [[0, 0], [3, 3]]}]}', "", CueError, "outside the picture"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_a_sentence(drawn: str, written: str, error: type[Exception], word: str):
+def test_what_cannot_be_read_is_refused_in_a_sentence(
+    drawn: str, written: str, error: type[Exception], word: str
+) -> None:
     with pytest.raises(error) as caught:
         read_marks(drawn, written, SIZE)
     assert word in str(caught.value)

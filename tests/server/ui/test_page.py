@@ -20,7 +20,7 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_upload_edit_and_compare(ui: Ui, picture: Path):
+def test_upload_edit_and_compare(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     assert np.array_equal(pixels(ui.folder / "turns/0000/picture.png"), pixels(picture))
     ui.edit("Make it night", becomes=1)
@@ -50,7 +50,7 @@ def test_upload_edit_and_compare(ui: Ui, picture: Path):
     assert Path(download.value.path()).read_bytes() == (ui.folder / "turns/0002/picture.png").read_bytes()
 
 
-def test_the_drift_of_every_turn_is_told(ui: Ui, picture: Path):
+def test_the_drift_of_every_turn_is_told(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.edit("Make it night", becomes=1)
     drift = read_manifest(ui.folder).turns[1].drift
@@ -63,17 +63,17 @@ def test_the_drift_of_every_turn_is_told(ui: Ui, picture: Path):
         assert f"{drift.untouched_share:.0%} of the picture was left alone" in told
 
 
-def test_cancel_half_way_leaves_the_picture_as_it_was(ui: Ui, picture: Path):
+def test_cancel_half_way_leaves_the_picture_as_it_was(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     before = (ui.folder / "session.json").read_bytes()
-    ui.steps(112)
+    ui.slow()
     ui.say("Make it night")
     ui.page.click("#ik-edit")
     bar = ui.page.get_by_role("progressbar")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
     ui.page.wait_for_function("document.querySelector('.ik-after').src.startsWith('data:image/webp')")
     assert ui.page.locator(".ik-after").get_attribute("alt") == "Preview: Make it night"
-    ui.shoot("working")
+    ui.shoot("working", whole=False)
     ui.page.click("#ik-cancel")
     ui.tells("Cancelled")
     ui.at(0)
@@ -81,7 +81,7 @@ def test_cancel_half_way_leaves_the_picture_as_it_was(ui: Ui, picture: Path):
     assert ui.page.locator("#ik-prompt textarea").input_value() == "Make it night"
 
 
-def test_undo_redo_goto_and_branch(ui: Ui, picture: Path):
+def test_undo_redo_goto_and_branch(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.edit("Make it night", becomes=1)
     ui.edit("Make it snow", becomes=2)
@@ -110,7 +110,7 @@ def test_undo_redo_goto_and_branch(ui: Ui, picture: Path):
     ui.shoot("branches")
 
 
-def test_a_painted_mask_keeps_every_byte_outside(ui: Ui, picture: Path):
+def test_a_painted_mask_keeps_every_byte_outside(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.draw("mask", (0.3, 0.4), (0.6, 0.5))
     expect(ui.page.locator(".ik-marks .ik-hint")).to_have_text("Drawn: a mask")
@@ -126,7 +126,7 @@ def test_a_painted_mask_keeps_every_byte_outside(ui: Ui, picture: Path):
     expect(ui.page.locator(".ik-marks .ik-hint")).to_have_text("Nothing drawn")
 
 
-def test_drawn_cues_reach_the_model_where_they_were_drawn(ui: Ui, picture: Path):
+def test_drawn_cues_reach_the_model_where_they_were_drawn(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.draw("box", (0.2, 0.3), (0.7, 0.8))
     ui.page.select_option("#ik-colour", "red")
@@ -150,7 +150,7 @@ def test_drawn_cues_reach_the_model_where_they_were_drawn(ui: Ui, picture: Path)
     assert len(record["cue_check"]["cues"]) == 3
 
 
-def test_cues_in_words_and_one_outside_the_picture(ui: Ui, picture: Path):
+def test_cues_in_words_and_one_outside_the_picture(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     before = (ui.folder / "session.json").read_bytes()
     ui.page.get_by_role("button", name="With the keyboard").click()
@@ -167,7 +167,7 @@ def test_cues_in_words_and_one_outside_the_picture(ui: Ui, picture: Path):
     expect(ui.page.locator("#ik-written textarea")).to_have_value("")
 
 
-def test_settings_come_back_from_a_picture(ui: Ui, picture: Path, tiny: Pipeline, tmp_path: Path):
+def test_settings_come_back_from_a_picture(ui: Ui, picture: Path, tiny: Pipeline, tmp_path: Path) -> None:
     result = tiny.edit(picture, "Make it autumn", seed=1234, steps=9, solver="heun")
     (made,) = result.save(tmp_path / "made.png")
     ui.begin(picture)
@@ -183,7 +183,9 @@ def test_settings_come_back_from_a_picture(ui: Ui, picture: Path, tiny: Pipeline
     ui.tells("carries no InKontext record", error=True)
 
 
-def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_sentence(ui: Ui, picture: Path, tmp_path: Path):
+def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_sentence(
+    ui: Ui, picture: Path, tmp_path: Path
+) -> None:
     note, huge = tmp_path / "note.png", tmp_path / "huge.png"
     note.write_text("hello")
     Image.new("1", (10_000, 6_000)).save(huge)
@@ -202,7 +204,7 @@ def test_files_that_are_no_pictures_or_too_large_are_refused_in_a_sentence(ui: U
     ui.edit("Make it night", becomes=1)
 
 
-def test_an_empty_sentence_and_a_session_in_use(ui: Ui, picture: Path):
+def test_an_empty_sentence_and_a_session_in_use(ui: Ui, picture: Path) -> None:
     ui.page.click("#ik-edit")
     ui.tells("There is no picture yet", error=True)
     ui.begin(picture)
@@ -219,7 +221,7 @@ def test_an_empty_sentence_and_a_session_in_use(ui: Ui, picture: Path):
     ui.edit("Make it night", becomes=1)
 
 
-def test_named_references_and_results_as_input(ui: Ui, picture: Path):
+def test_named_references_and_results_as_input(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.upload(picture, into="ik-refs-drop")
     ui.page.get_by_label("Name of reference 1").fill("hat")
@@ -240,7 +242,7 @@ def test_named_references_and_results_as_input(ui: Ui, picture: Path):
     assert np.array_equal(pixels(ui.folder / "turns/0000/picture.png"), pixels(old / "turns/0001/picture.png"))
 
 
-def test_an_example_is_one_click_and_a_reload_loses_nothing(ui: Ui):
+def test_an_example_is_one_click_and_a_reload_loses_nothing(ui: Ui) -> None:
     ui.shoot("welcome")
     ui.page.locator(".ik-example").first.click()
     ui.at(0)
@@ -260,13 +262,13 @@ def test_an_example_is_one_click_and_a_reload_loses_nothing(ui: Ui):
     ui.tells("There is no conversation", error=True)
 
 
-def test_the_keyboard_does_everything(ui: Ui, picture: Path):
+def test_the_keyboard_does_everything(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.page.locator("#ik-prompt textarea").focus()
     ui.page.keyboard.type("Make it night")
     ui.page.keyboard.press("Control+Enter")
     ui.at(1)
-    ui.steps(112)
+    ui.slow()
     ui.page.locator("#ik-prompt textarea").focus()
     ui.page.keyboard.press("Control+Enter")
     expect(ui.page.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")
@@ -298,7 +300,7 @@ NAMELESS = """[...document.querySelectorAll('#ik-main :is(button, input, select,
     || e.innerText?.trim() || e.title)).map(e => e.outerHTML.slice(0, 200))"""
 
 
-def test_everything_has_a_name_for_screen_readers(ui: Ui, picture: Path):
+def test_everything_has_a_name_for_screen_readers(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.page.get_by_role("button", name="More").click()
     ui.page.get_by_role("button", name="With the keyboard").click()
@@ -307,7 +309,7 @@ def test_everything_has_a_name_for_screen_readers(ui: Ui, picture: Path):
     assert ui.page.locator("#ik-message [aria-live=polite]").count() == 1
 
 
-def test_the_page_says_which_model_it_is(ui: Ui, tiny: Pipeline):
+def test_the_page_says_which_model_it_is(ui: Ui, tiny: Pipeline) -> None:
     head = ui.page.locator(".ik-model")
     networks = (tiny.transformer, tiny.autoencoder, tiny.towers.t5, tiny.towers.clip)
     count = sum(p.numel() for network in networks for p in network.parameters()) / 1e6
@@ -319,13 +321,14 @@ def test_the_page_says_which_model_it_is(ui: Ui, tiny: Pipeline):
 
 
 @pytest.mark.parametrize("ui", [{"viewport": {"width": 390, "height": 844}, "has_touch": True}], indirect=True)
-def test_phone_width(ui: Ui, picture: Path):
+def test_phone_width(ui: Ui, picture: Path) -> None:
     ui.shoot("phone-welcome")
     ui.begin(picture)
     ui.edit("Make it night", becomes=1)
     wide = ui.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1]
-    spots = [ui.page.locator(f"#ik-{part}").bounding_box() for part in ("centre", "below", "left", "right")]
+    parts = ("stage", "say", "tools", "tree", "source", "refs", "right")
+    spots = [ui.page.locator(f"#ik-{part}").first.bounding_box() for part in parts]
     assert all(spots)
     assert [s["y"] for s in spots] == sorted(s["y"] for s in spots)
     assert all(s["x"] >= 0 and s["x"] + s["width"] <= 390 for s in spots)
@@ -337,15 +340,16 @@ def test_phone_width(ui: Ui, picture: Path):
     ui.shoot("phone")
 
 
-@pytest.mark.parametrize("ui", [{"color_scheme": scheme} for scheme in ("light", "dark")], indirect=True)
-def test_light_and_dark(ui: Ui, picture: Path, request: pytest.FixtureRequest):
-    dark = "dark" in request.node.name
+@pytest.mark.parametrize(
+    ("ui", "dark"), [({"color_scheme": "light"}, False), ({"color_scheme": "dark"}, True)], indirect=["ui"]
+)
+def test_light_and_dark(ui: Ui, picture: Path, dark: bool) -> None:
     ui.page.wait_for_function(f"document.body.classList.contains('dark') === {str(dark).lower()}")
     colours = ui.page.evaluate(
-        "[document.body, document.querySelector('#ik-prompt textarea')].map(e => [getComputedStyle(e).backgroundColor,"
-        " getComputedStyle(e).color].map(c => c.match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) / 3))"
+        """['.gradio-container', '#ik-prompt textarea'].map(s => getComputedStyle(document.querySelector(s)))
+        .map(e => [e.backgroundColor, e.color].map(c => c.match(/[0-9.]+/g).slice(0, 3).map(Number)))"""
     )
-    for ground, ink in colours:
+    for ground, ink in np.mean(colours, axis=2):
         assert (ground < 60 and ink > 180) if dark else (ground > 200 and ink < 80)
     if not dark:
         return
@@ -354,7 +358,7 @@ def test_light_and_dark(ui: Ui, picture: Path, request: pytest.FixtureRequest):
     ui.shoot("dark")
 
 
-def test_the_page_asks_nobody_else_for_anything(ui: Ui, picture: Path):
+def test_the_page_asks_nobody_else_for_anything(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.edit("Make it night", becomes=1)
     hosts = {urlsplit(url).netloc for url in ui.asked if urlsplit(url).scheme not in ("data", "blob")}

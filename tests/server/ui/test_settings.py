@@ -17,13 +17,13 @@ from inkontext.server.ui.settings import recall, speeds
 from inkontext.session import Session
 
 
-def test_speeds_are_around_the_models_own():
+def test_speeds_are_around_the_models_own() -> None:
     assert speeds(Sampling(steps=28)) == {"Draft": 9, "Standard": 28, "Fine": 56}
     assert speeds(replace(Sampling(), steps=4)) == {"Standard": 4, "Fine": 8}
     assert speeds(replace(Sampling(), steps=1)) == {"Standard": 1, "Fine": 2}
 
 
-def test_an_edits_picture_gives_back_what_made_it(pipeline: Pipeline, photo: Image.Image, tmp_path: Path):
+def test_an_edits_picture_gives_back_what_made_it(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
     chosen: dict[str, Any] = {"steps": 3, "guidance": 2.0, "solver": "heun", "true_cfg": 2, "negative": "fog"}
     result = pipeline.edit(photo, "make it red", seed=7, **chosen)
     (path,) = result.save(tmp_path / "red.png")
@@ -37,7 +37,9 @@ def test_an_edits_picture_gives_back_what_made_it(pipeline: Pipeline, photo: Ima
     assert "another model" in found.sentence("other")
 
 
-def test_a_turns_picture_and_an_exported_one_give_its_settings(pipeline: Pipeline, photo: Image.Image, tmp_path: Path):
+def test_a_turns_picture_and_an_exported_one_give_its_settings(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
     with Session.new(tmp_path / "s", photo, pipeline) as session:
         session.edit("make it red", seed=5, steps=2, keep=False)
         session.edit("put the hat on it", said="put @hat on it", seed=6, steps=2, anchor=True)
@@ -48,7 +50,7 @@ def test_a_turns_picture_and_an_exported_one_give_its_settings(pipeline: Pipelin
         assert (how.anchor, how.keep) == (True, True)
 
 
-def test_pictures_without_settings_are_refused(photo: Image.Image, tmp_path: Path):
+def test_pictures_without_settings_are_refused(photo: Image.Image, tmp_path: Path) -> None:
     photo.save(tmp_path / "plain.png")
     with pytest.raises(PictureError, match="no InKontext record"):
         recall(tmp_path / "plain.png")

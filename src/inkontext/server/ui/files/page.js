@@ -278,7 +278,7 @@ window.inkontext = (() => {
   }
 
   // ---- the tree of turns ----------------------------------------------------------------------------------------
-  const WIDE = 116, HIGH = 158, GAP = 28;
+  const WIDE = 116, HIGH = 152, GAP = 28;
 
   function lay(turns) {
     const below = new Map(turns.map((turn) => [turn.id, []]));
@@ -347,7 +347,7 @@ window.inkontext = (() => {
       });
       const branches = make("select", { id: "ik-branch", "aria-label": "Branch", onchange: (event) => trigger("switch", { label: event.target.value }) },
         ...Object.keys(value.branches).map((name) => make("option", { value: name, selected: name === value.branch }, name)));
-      const label = make("input", { type: "text", id: "ik-branch-name", placeholder: "name", "aria-label": "Name of a new branch", maxlength: "40",
+      const label = make("input", { type: "text", id: "ik-branch-name", placeholder: "new name", "aria-label": "Name of a new branch", maxlength: "40",
         onkeydown: (event) => { if (event.key === "Enter" && !event.ctrlKey) click("ik-branch-new"); } });
       const undo = button("Undo", "ik-undo", () => trigger("undo", {}), "Back to the turn before (Ctrl+Z)");
       const redo = button("Redo", "ik-redo", () => trigger("redo", {}), "Forward again (Ctrl+Shift+Z)");
