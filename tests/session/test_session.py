@@ -373,9 +373,9 @@ def test_turns_of_numbered_references_are_not_merged_into_other_numbers(
     pipeline: Pipeline, photo: Image.Image, tmp_path: Path
 ) -> None:
     with Session.new(tmp_path / "s", photo, pipeline) as session:
-        words = "Put the hat of the first picture on the cat in the second picture"
+        words = "Put the hat of the first picture on it in the second picture"
         for _ in range(2):
-            session.edit(words, steps=1, references=[photo], position=1, said="Put @hat on the cat")
+            session.edit(words, steps=1, references=[photo], position=1, said="Put @hat on it")
         with pytest.raises(SessionError, match="numbered references"):
             session.merge(2)
         session.edit("Make it blue", steps=1)

@@ -62,12 +62,12 @@ def test_a_stroke_over_the_edge_is_cut_there() -> None:
 
 def test_shapes_and_words_are_cues_in_their_order() -> None:
     drawn = json.dumps({"cues": [{"kind": "box", "points": [[0.1, 0.2], [0.5, 0.6]], "colour": "red"}]})
-    marks = read_marks(drawn, "arrow:0.1,0.1,0.5,0.5\nellipse:20,10,40,50px,blue", SIZE)
+    marks = read_marks(drawn, "arrow:0.1,0.1,0.5,0.5\nellipse:50,25,50,50px,blue", SIZE)
     assert marks.mask is None
     assert marks.cues == (
         Cue("box", ((0.1, 0.2), (0.5, 0.6)), "red"),
         Cue("arrow", ((0.1, 0.1), (0.5, 0.5))),
-        Cue("ellipse", ((0.1, 0.1), (0.3, 0.6)), "blue"),
+        Cue("ellipse", ((0.25, 0.25), (0.5, 0.75)), "blue"),
     )
 
 

@@ -350,7 +350,7 @@ def test_light_and_dark(ui: Ui, picture: Path, dark: bool) -> None:
         .map(e => [e.backgroundColor, e.color].map(c => c.match(/[0-9.]+/g).slice(0, 3).map(Number)))"""
     )
     for ground, ink in np.mean(colours, axis=2):
-        assert (ground < 60 and ink > 180) if dark else (ground > 200 and ink < 80)
+        assert (ground < 60 and ink > 180) if dark else (ground > 200 and ink < 80), colours
     if not dark:
         return
     ui.begin(picture)

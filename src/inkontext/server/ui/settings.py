@@ -68,7 +68,5 @@ def _how(record: dict[str, Any]) -> How:
         values["negative"] = record["negative"]
     values = (how if isinstance(how, dict) else {}) | values
     if not isinstance(values.get("prompt"), str):
-        raise OptionError(
-            "the picture is the first of its session, or was not made from words; there is nothing to recall"
-        )
+        raise OptionError("the picture was not made from a sentence; there are no settings to recall from it")
     return read_how(**{k: v for k, v in values.items() if k in How.model_fields})
