@@ -49,7 +49,7 @@ def test_it_starts_says_where_and_ends_with_ctrl_c(debug_folder: Path, tmp_path:
     try:
         assert running.stdout is not None
         line = running.stdout.readline()
-        match = re.match(r"(http://localhost:\d+/)  \(conversations are kept in talks; Ctrl-C ends\)", line)
+        match = re.match(r"(http://127\.0\.0\.1:\d+/)  \(conversations are kept in talks; Ctrl-C ends\)", line)
         assert match is not None, line
         with urlopen(match[1] + "health", timeout=60) as answer:
             assert b'"ok"' in answer.read()

@@ -379,7 +379,7 @@ def test_turns_of_numbered_references_are_not_merged_into_other_numbers(
         with pytest.raises(SessionError, match="numbered references"):
             session.merge(2)
         session.edit("Make it blue", steps=1)
-        merged = session.merge(2)
+        merged = session.merge(2, "Put the hat on it")
         assert merged.how is not None
         assert (merged.how.position, merged.references, merged.how.said) == (1, 1, None)
 

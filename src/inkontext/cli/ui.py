@@ -42,7 +42,7 @@ def ui(
     from inkontext.server.app import create_app
 
     app = create_app(o.load(model, device, dtype, autoencoder, text), sessions)
-    seen = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host
+    seen = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{seen}:{door.getsockname()[1]}/"
     print(f"{address}  (conversations are kept in {sessions}; Ctrl-C ends)", flush=True)
     if browser:
@@ -56,7 +56,7 @@ def ui(
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """A bound socket. Raises OptionError where the port is taken or the address is not this machine's."""
+    """A listening socket. Raises OptionError where the port is taken or the address is not this machine's."""
     from inkontext.errors import OptionError
 
     if port is not None and not 0 <= port <= 65535:
@@ -68,6 +68,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             door.bind((host, candidate))
+            door.listen(128)  # who comes before the server is ready waits, and is not refused
             return door
         except OSError as error:
             door.close()
