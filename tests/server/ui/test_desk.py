@@ -177,6 +177,7 @@ def test_another_size_is_a_turn_without_drift(desk: Desk, name: str) -> None:
         (Wish("a", mask=Image.new("L", (3, 3), 255), drawn='{"strokes": [{"width": 0.1, "points": [[0.5, 0.5]]}]}'),
          OptionError, "two masks"),
         (Wish("a", drawn="nonsense"), MaskError, "clear"),
+        (Wish("a", mask=Image.new("L", (3, 3), 255)), MaskError, "mask"),
     ],
 )  # fmt: skip
 def test_wishes_that_cannot_be_are_refused_before_the_model_is_asked(
@@ -192,7 +193,6 @@ def test_wishes_that_cannot_be_are_refused_before_the_model_is_asked(
 
 def test_what_fails_in_the_thread_is_told_and_changes_nothing(desk: Desk, name: str) -> None:
     for wish, word in (
-        (Wish("a", mask=Image.new("L", (3, 3), 255)), "mask"),
         (Wish("a", solver="magic"), "solver"),
         (Wish("a", negative="fog"), "true_cfg"),
     ):

@@ -168,17 +168,22 @@ def test_cues_in_words_and_one_outside_the_picture(ui: Ui, picture: Path) -> Non
 
 
 def test_settings_come_back_from_a_picture(ui: Ui, picture: Path, tiny: Pipeline, tmp_path: Path) -> None:
-    result = tiny.edit(picture, "Make it autumn", seed=1234, steps=9, solver="heun")
+    result = tiny.edit(picture, "Make it autumn", seed=2**62 + 1, steps=9, solver="heun")
     (made,) = result.save(tmp_path / "made.png")
     ui.begin(picture)
     ui.upload(made, into="ik-recall")
-    ui.tells("Settings recalled: seed 1234, 9 steps")
+    ui.tells(f"Settings recalled: seed {2**62 + 1}, 9 steps")
     expect(ui.page.locator("#ik-prompt textarea")).to_have_value("Make it autumn")
     ui.page.click("#ik-edit")
     ui.at(1)
     record = read_metadata(ui.folder / "turns/0001/picture.png")
     assert record is not None
-    assert (record["prompt"], record["seed"], record["steps"], record["solver"]) == ("Make it autumn", 1234, 9, "heun")
+    assert (record["prompt"], record["seed"], record["steps"], record["solver"]) == (
+        "Make it autumn",
+        2**62 + 1,
+        9,
+        "heun",
+    )
     ui.upload(picture, into="ik-recall")
     ui.tells("carries no InKontext record", error=True)
 

@@ -13,7 +13,7 @@ from inkontext.errors import OptionError, PictureError
 from inkontext.model.presets import Sampling
 from inkontext.pipeline import Pipeline
 from inkontext.safety.provenance import save_picture
-from inkontext.server.ui.settings import recall, speeds
+from inkontext.server.ui.settings import read_seed, recall, speeds
 from inkontext.session import Session
 
 
@@ -63,3 +63,10 @@ def test_pictures_without_settings_are_refused(photo: Image.Image, tmp_path: Pat
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(PictureError):
         recall(tmp_path / "text.png")
+
+
+def test_seeds_are_read_to_the_last_digit() -> None:
+    assert read_seed(" 9223372036854775807 ") == 2**63 - 1
+    for text in ("", "-1", "1.5", "9223372036854775808", "²", "seven", "9" * 100):
+        with pytest.raises(OptionError, match="whole number from 0"):
+            read_seed(text)

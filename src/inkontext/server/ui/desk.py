@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from PIL import Image
 
 from inkontext.errors import InKontextError, OptionError, SessionError, StorageError
-from inkontext.geometry import parse_size
+from inkontext.geometry import parse_size, read_mask
 from inkontext.pipeline import Pipeline
 from inkontext.request import read_prompts
 from inkontext.result import Callback
@@ -153,7 +153,7 @@ class Desk:
         cast = assign(wish.prompt, wish.references)
         for path in cast.references:
             self.check(path)
-        mask = marks.mask if wish.mask is None else wish.mask
+        mask = marks.mask if wish.mask is None else read_mask(wish.mask, size)
         shape = parse_size(wish.size, self.pipeline.resolution) or size
         self.pipeline.towers.check(cast.prompt)
 

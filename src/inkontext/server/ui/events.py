@@ -15,12 +15,12 @@ from inkontext.server.ui import views
 from inkontext.server.ui.desk import Desk, Wish
 from inkontext.server.ui.examples import Example
 from inkontext.server.ui.job import Job, data_uri, one_line
-from inkontext.server.ui.settings import MATCH, Recalled, recall, speeds
+from inkontext.server.ui.settings import MATCH, Recalled, read_seed, recall, speeds
 
 if TYPE_CHECKING:
     from inkontext.server.ui.layout import Parts
 
-_SEEDS: Final = 2**31
+_DRAWS: Final = 2**31  # of new seeds: short enough to be copied by hand
 Shown = list[Any]  # name, stage, tree, message, picker: what every handler gives back first
 _DRAWN: Final = "(...given) => { given[0] = window.inkontext.drawn(); return given; }"
 
@@ -190,11 +190,11 @@ class Hands:
         """In the order of `settings` in `wire`; the seed is locked, for that is what one recalls it for."""
         how, sampling = found.how, self.desk.pipeline.sampling
         guidance = how.guidance if how.guidance is not None else sampling.guidance or 1.0
-        return [how.said or how.prompt, how.seed, True, how.steps or sampling.steps, how.solver or sampling.solver,
+        return [how.said or how.prompt, str(how.seed), True, how.steps or sampling.steps, how.solver or sampling.solver,
                 guidance, how.true_cfg or 1, how.negative or "", how.size or MATCH, how.keep, how.anchor]  # fmt: skip
 
     def roll(self) -> list[Any]:
-        return [secrets.randbelow(_SEEDS), True]
+        return [str(secrets.randbelow(_DRAWS)), True]
 
     def cancel(self, name: str | None) -> None:
         if name:
@@ -202,16 +202,21 @@ class Hands:
 
     def edit(
         self, drawn: str, name: str | None, references: list[dict[str, str]], written: str, mask: str | None,
-        prompt: str, seed: float | None, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float,
+        prompt: str, seed: str, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float,
         negative: str, size: str, keep: bool, anchor: bool,
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Begin an edit and show it until it ends. What was drawn goes when it is done, and stays when it failed."""
-        number = int(seed) if locked and seed is not None else secrets.randbelow(_SEEDS)
-        stay: list[Any] = [number, gr.skip(), gr.skip()]
+        stay: list[Any] = [gr.skip(), gr.skip(), gr.skip()]
         if name is None:
             yield [*self.shown(None, "there is no picture yet; choose one first", "error"), *stay]
             return
         guided = self.desk.pipeline.transformer.cfg.guidance_embed
+        try:
+            number = read_seed(seed) if locked else secrets.randbelow(_DRAWS)
+        except InKontextError as error:
+            yield [*self.shown(name, one_line(error), "error"), *stay]
+            return
+        stay[0] = str(number)
         wish = Wish(
             prompt=prompt, seed=number, steps=int(steps), guidance=guidance if guided else None,
             negative=negative or None, true_cfg=true_cfg if true_cfg > 1 else None, solver=solver, size=size,
@@ -222,12 +227,12 @@ class Hands:
         try:
             job = self.desk.edit(name, wish)
         except InKontextError as error:
-            yield [*self.shown(name, one_line(error), "error"), *stay]
+            yield [*self.shown(name, _without_path(error, Path(mask or "")), "error"), *stay]
             return
         for shown in self._follow(name, job):
             yield [*shown, *stay]
         if job.standing.phase == "done":
-            yield [*[gr.skip()] * 5, number, "", None]
+            yield [*[gr.skip()] * 5, str(number), "", None]
 
     def _follow(self, name: str, job: Job) -> Iterator[Shown]:
         shown = self.shown(name)
@@ -245,4 +250,4 @@ def _kept(references: list[dict[str, str]]) -> list[Any]:
 
 def _without_path(error: InKontextError, file: Path) -> str:
     """An error's sentence with the name of an upload instead of the place where it lies here."""
-    return one_line(error).replace(str(file), file.name)
+    return one_line(error).replace(str(file), file.name) if file.name else one_line(error)

@@ -18,11 +18,12 @@ from inkontext.server.ui.settings import SIZES, STANDARD, speeds
 
 SANS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")  # on every machine; none is fetched
 MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
-_PARTS: Final = "{element, props, trigger, watch}"
+_SCRIPTS: Final = ("shared", "stage", "tools", "turns", "keys")  # one scope, in this order
+_GIVEN: Final = "stage, tools, references, history, drawn, clear"
 
 
 def _own(part: str, events: tuple[str, ...] = (), **more: Any) -> gr.HTML:
-    """A part that `page.js` draws; gradio learns its events from their names in quotation marks."""
+    """A part that the page's scripts draw; gradio learns its events from their names in quotation marks."""
     names = ", ".join(f"'{name}'" for name in events)
     body = f"window.inkontext.{part}(element, props, trigger, watch, [{names}]);"
     return gr.HTML(html_template="<div></div>", js_on_load=body, apply_default_css=False, **more)
@@ -58,7 +59,7 @@ class Parts:
     prompt: gr.Textbox
     edit: gr.Button
     cancel: gr.Button
-    seed: gr.Number
+    seed: gr.Textbox
     locked: gr.Checkbox
     dice: gr.Button
     size: gr.Dropdown
@@ -148,7 +149,7 @@ def _right(desk: Desk) -> dict[str, Any]:
         own["size"] = gr.Dropdown(sizes, value=SIZES[0], label="Size", elem_id="ik-size")
         own["speed"] = gr.Radio(list(named), value=STANDARD, label="Speed", elem_id="ik-speed")
         with gr.Row(elem_id="ik-seeds"):
-            own["seed"] = gr.Number(value=1, precision=0, minimum=0, label="Seed", elem_id="ik-seed")
+            own["seed"] = gr.Textbox("1", label="Seed", max_lines=1, elem_id="ik-seed")
             own["dice"] = gr.Button("Roll", elem_id="ik-dice", size="sm")
         own["locked"] = gr.Checkbox(False, label="Keep this seed", elem_id="ik-locked")
         own["keep"] = gr.Checkbox(
@@ -186,7 +187,8 @@ def _right(desk: Desk) -> dict[str, Any]:
 def look() -> dict[str, Any]:
     """Theme, styles and scripts, as `gradio.mount_gradio_app` takes them."""
     folder = files("inkontext.server.ui") / "files"
-    script = (folder / "page.js").read_text(encoding="utf-8")
+    parts = "\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in _SCRIPTS)
+    script = f'window.inkontext = (() => {{"use strict";\n{parts}\nreturn {{{_GIVEN}}};}})();'
     return {
         "theme": _theme(),
         "css": (folder / "page.css").read_text(encoding="utf-8"),

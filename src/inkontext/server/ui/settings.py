@@ -12,6 +12,7 @@ from inkontext.safety.provenance import read_metadata
 from inkontext.session.manifest import How, read_how
 
 STANDARD: Final = "Standard"
+SEEDS: Final = 2**63  # every seed is below
 MATCH: Final = "match"
 SIZES: Final = (MATCH, "1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16")
 _OF_RECORD: Final = ("prompt", "seed", "steps", "guidance", "true_cfg", "solver")
@@ -21,6 +22,14 @@ def speeds(sampling: Sampling) -> dict[str, int]:
     """Steps by name: a third of the model's own, its own, and twice as many; fewer names for few-step models."""
     own = sampling.steps
     return {name: n for name, n in (("Draft", own // 3), (STANDARD, own), ("Fine", own * 2)) if n > 1 or n == own}
+
+
+def read_seed(text: str) -> int:
+    """A seed as it is typed; text and not a number, because a browser's numbers end at 2^53. Raises OptionError."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and int(digits) < SEEDS):
+        raise OptionError(f"the seed must be a whole number from 0 to 2^63 - 1, not '{digits[:40]}'")
+    return int(digits)
 
 
 @dataclass(frozen=True)
