@@ -96,6 +96,7 @@ class Ui:
     def open(self, query: str = "") -> Ui:
         self.page.goto(self.server.url + query)
         self.page.wait_for_selector(".ik-welcome:visible, .ik-stage:visible")
+        self.page.wait_for_selector("#ik-recall button")  # the last part
         return self
 
     @property

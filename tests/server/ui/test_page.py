@@ -351,7 +351,7 @@ def test_phone_width(ui: Ui, picture: Path) -> None:
 def test_light_and_dark(ui: Ui, picture: Path, dark: bool) -> None:
     ui.page.wait_for_function(f"document.body.classList.contains('dark') === {str(dark).lower()}")
     colours = ui.page.evaluate(
-        """['.ik-panel', '#ik-prompt textarea'].map(s => getComputedStyle(document.querySelector(s)))
+        """['#ik-say', '#ik-prompt textarea'].map(s => getComputedStyle(document.querySelector(s)))
         .map(e => [e.backgroundColor, e.color].map(c => c.match(/[0-9.]+/g).slice(0, 3).map(Number)))"""
     )
     for ground, ink in np.mean(colours, axis=2):
