@@ -148,11 +148,12 @@ class Hands:
         """A turn's picture as a reference, as the start of a new conversation, or for its settings."""
         same: list[Any] = [gr.skip()] * 2
         still: list[Any] = [gr.skip()] * 11
+        wanted = getattr(event, "as")
         try:
             file = self.desk.picture_file(name, int(event.turn))
-            if event.__dict__["_data"].get("as") == "start":
+            if wanted == "start":
                 return [*self._begin(file, name, f"{name}-turn-{event.turn}"), *same, *still]
-            if event.__dict__["_data"].get("as") == "settings":
+            if wanted == "settings":
                 return [*self.shown(name), *same, *self._settings(recall(file))]
             references = [*references, self._reference(file)]
         except InKontextError as error:

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 import gradio as gr
+from gradio.themes import Base
 
 from inkontext.flow.solvers import SAMPLERS
 from inkontext.server.ui import views
@@ -196,7 +197,7 @@ def look() -> dict[str, Any]:
     }
 
 
-def _theme() -> gr.themes.Base:
+def _theme() -> Base:
     """Gradio's own parts in the page's colours; `page.css` defines the variables for light and dark."""
     values = {
         "body_background_fill": "var(--ik-paper)", "body_text_color": "var(--ik-ink)",
@@ -219,11 +220,11 @@ def _theme() -> gr.themes.Base:
         "panel_background_fill": "transparent",
     }  # fmt: skip
     dark = {f"{name}_dark": value for name, value in values.items() if not name.endswith("_width")}
-    base = gr.themes.Base(font=SANS, font_mono=MONO, text_size="md", spacing_size="md", radius_size="md")
+    base = Base(font=SANS, font_mono=MONO, text_size="md", spacing_size="md", radius_size="md")
     return base.set(**_known(base, values | dark))
 
 
-def _known(base: gr.themes.Base, values: dict[str, str]) -> dict[str, str]:
+def _known(base: Base, values: dict[str, str]) -> dict[str, str]:
     """Those that this gradio's themes have."""
     import inspect
 
