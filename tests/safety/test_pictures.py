@@ -452,3 +452,13 @@ def test_damage_never_gives_another_error(sample: str, flips: list[tuple[float, 
         assert "\n" not in str(error)
     else:
         assert picture.rgb.mode == "RGB" and picture.size[0] * picture.size[1] <= MAX_PIXELS
+
+
+def test_a_callers_own_limit_is_kept_before_anything_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (2000, 1000)).save(path)
+    path.write_bytes(path.read_bytes()[:60])  # the header alone; decoding would fail otherwise
+    with pytest.raises(PictureError, match="2000x1000 = 2 megapixels, more than 1; scale it down first"):
+        read_picture(path, most=1_000_000)
+    with pytest.raises(PictureError, match="damaged or cut short"):
+        read_picture(path, most=2_000_000)

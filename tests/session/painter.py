@@ -25,6 +25,7 @@ class Painter:
         nn.init.zeros_(self.autoencoder.weight)
         nn.init.zeros_(self.autoencoder.bias)
         self.autoencoder.cfg = cast(Any, SimpleNamespace(scale_factor=1.0, shift_factor=0.0))
+        self.resolution = 64
         self.calls: list[dict[str, Any]] = []
 
     def encode(self, image: Image.Image) -> tuple[Tensor, Frame]:
@@ -38,7 +39,11 @@ class Painter:
         cells = latents[0, :3].permute(1, 2, 0).round().to(torch.uint8).numpy()
         return Image.fromarray(cells.repeat(8, 0).repeat(8, 1))
 
-    def edit(self, image: Image.Image, prompt: str, *, context_latents: Tensor, seed: int, **more: Any) -> Result:
+    def edit(
+        self, image: Image.Image, prompt: str, *, context_latents: Tensor | None, seed: int, **more: Any
+    ) -> Result:
+        if context_latents is None:  # there are cues
+            context_latents = self.encode(image)[0]
         self.calls.append({"prompt": prompt, "seed": seed, "context": context_latents.clone(), **more})
         z = context_latents.clone()
         rng = np.random.default_rng(seed)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from inkontext.cues import Cue, settle
 from inkontext.errors import InKontextError, OptionError, PromptError, SessionError
 from inkontext.pipeline import Pipeline
 from inkontext.safety.provenance import read_metadata
-from inkontext.session import Session, read_manifest
+from inkontext.session import How, Session, read_manifest
+from inkontext.session.manifest import read_how
 from tests.session.painter import Painter, painter, start
 
 
@@ -327,3 +329,80 @@ def test_names_that_are_none(name: str, session: Session) -> None:
     with pytest.raises(SessionError, match="no branch name"):
         session.branch(name)
     assert session.manifest == read_manifest(session.folder)
+
+
+# ------------------------------------------------------------------ cues, sizes, numbered references
+
+BOX = Cue("box", ((0.1, 0.2), (0.6, 0.7)), "red")
+
+
+def test_a_turn_with_cues_shows_them_to_the_model_and_can_be_replayed(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
+    with Session.new(tmp_path / "s", photo, pipeline) as session:
+        turn = session.edit("Make the marked thing blue", steps=2, seed=3, cues=[BOX], keep=False)
+        settled = settle(photo, [BOX], pipeline.resolution)
+        direct = pipeline.edit(photo, "Make the marked thing blue", steps=2, seed=3, cues=settled)
+        assert session.picture().tobytes() == direct.images[0].tobytes()
+        assert turn.how is not None and turn.how.drawn == (BOX,)
+        record = read_metadata(session.picture_file())
+        assert record is not None
+        assert record["cue_check"]["gone"] == turn.cues_gone
+        with session.replay(tmp_path / "again") as again:
+            assert again.picture().tobytes() == session.picture().tobytes()
+    with Session.open(tmp_path / "s") as opened:
+        assert opened.current == turn
+
+
+def test_what_cues_leave_alone_is_put_back_without_ink(session: Session) -> None:
+    before = np.asarray(session.picture())
+    session.edit("Mark it", seed=1, cues=[BOX])
+    change = np.asarray(session._store.change(1))
+    assert (change == 0).any()
+    assert np.array_equal(np.asarray(session.picture())[change == 0], before[change == 0])
+
+
+def test_another_size_ends_keep_and_drift_and_the_tree_goes_on(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
+    with Session.new(tmp_path / "s", photo, pipeline) as session:
+        session.edit("Make it blue", steps=1)
+        assert session.current.drift is not None
+        wide = session.edit("Make it wide", steps=1, size="100x60")
+        assert session.picture().size == (100, 60)
+        assert wide.drift is None
+        after = session.edit("Make it red", steps=1, anchor=True)
+        assert session.picture().size == (100, 60)
+        assert after.drift is None
+        with pytest.raises(OptionError, match="match"):
+            session.edit("Make it red", steps=1, size="1:1", mask=Image.new("L", (100, 60), 255))
+        session.merge(2)
+        assert session.picture().size == (100, 60)
+    same = How(prompt="x", size=None)
+    assert read_how(prompt="x") == same
+
+
+def test_turns_of_numbered_references_are_not_merged_into_other_numbers(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
+    with Session.new(tmp_path / "s", photo, pipeline) as session:
+        words = "Put the hat of the first picture on it in the second picture"
+        for _ in range(2):
+            session.edit(words, steps=1, references=[photo], position=1, said="Put @hat on it")
+        with pytest.raises(SessionError, match="numbered references"):
+            session.merge(2)
+        session.edit("Make it blue", steps=1)
+        merged = session.merge(2, "Put the hat on it")
+        assert merged.how is not None
+        assert (merged.how.position, merged.references, merged.how.said) == (1, 1, None)
+
+
+def test_cues_edited_into_nonsense_are_refused(session: Session) -> None:
+    session.edit("Mark it", seed=1, cues=[BOX])
+    path = session.folder / "session.json"
+    body = json.loads(path.read_text())
+    body["turns"][1]["how"]["cues"][0]["points"] = [[0, 0], [7, 7]]
+    session.close()
+    path.write_text(json.dumps(body))
+    with pytest.raises(SessionError, match="outside the picture"):
+        Session.open(session.folder)

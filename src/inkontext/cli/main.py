@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from inkontext import __version__
-from inkontext.cli import chat, convert, data, doctor, edit, generate, inspect, models, session, train
+from inkontext.cli import chat, convert, data, doctor, edit, generate, inspect, models, session, train, ui
 from inkontext.cli import eval as evaluation
 from inkontext.errors import InKontextError, is_out_of_memory
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (edit, chat, generate, train, convert, inspect, models, doctor):
+for verb in (edit, chat, ui, generate, train, convert, inspect, models, doctor):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(data.app, name="data")
 app.add_typer(evaluation.app)

@@ -58,16 +58,16 @@ class Picture:
         return self.rgb.size
 
 
-def read_picture(source: PictureLike, *, reference: bool = False) -> Picture:
+def read_picture(source: PictureLike, *, reference: bool = False, most: int | None = None) -> Picture:
     """Open a path, bytes, PIL image or uint8 array `[H, W]`, `[H, W, 3]` or `[H, W, 4]`.
 
     With `reference=True` the picture is converted as the reference implementations do it: EXIF orientation
-    ignored and transparency dropped.
+    ignored and transparency dropped. More than `most` pixels are refused before any is decoded.
 
     Raises:
         PictureError: missing, unreadable, truncated, too large, or of a kind that is not a picture.
     """
-    image = open_image(source)
+    image = open_image(source, most)
     try:
         return Picture(image.convert("RGB")) if reference else _normalise(image)
     except DAMAGE as error:
@@ -75,17 +75,17 @@ def read_picture(source: PictureLike, *, reference: bool = False) -> Picture:
         raise PictureError(f"{name} cannot be converted to RGB ({reason}); re-save it as PNG") from error
 
 
-def open_image(source: PictureLike) -> Image.Image:
+def open_image(source: PictureLike, most: int | None = None) -> Image.Image:
     """The fully decoded PIL image behind `source`, in its own mode and orientation. Raises as `read_picture`."""
     name = _describe(source)
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     if isinstance(source, Image.Image):
-        return _load(source, name)
+        return _load(source, name, most)
     if not isinstance(source, str | Path | bytes):
         raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
     with _open_file(source, name) as file:
-        return _load(_identify(file, name), name)
+        return _load(_identify(file, name), name, most)
 
 
 def _open_file(source: str | Path | bytes, name: str) -> IO[bytes]:
@@ -116,8 +116,8 @@ def _identify(file: IO[bytes], name: str) -> Image.Image:
         raise PictureError(f"{name} is damaged or cut short ({_reason(error)}); get the file again") from error
 
 
-def _load(image: Image.Image, name: str) -> Image.Image:
-    _check_size(image, name)
+def _load(image: Image.Image, name: str, most: int | None) -> Image.Image:
+    _check_size(image, name, most or MAX_PIXELS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -132,14 +132,14 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, name: str, most: int) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise PictureError(f"{name} is {width}x{height} pixels; a picture needs at least one pixel")
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise PictureError(
             f"{name} is {width}x{height} = {width * height / 1e6:.0f} megapixels, "
-            f"more than {MAX_PIXELS // 10**6}; scale it down first"
+            f"more than {most // 10**6}; scale it down first"
         )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from inkontext.errors import OptionError, SessionError
+from inkontext.cues import Cue, from_json
+from inkontext.errors import CueError, OptionError, SessionError
 
 FIRST_BRANCH = "main"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
@@ -37,21 +38,54 @@ class Drift(BaseModel):
 
 
 class How(BaseModel):
-    """All that makes a turn's picture out of its parent's, apart from files."""
+    """All that makes a turn's picture out of its parent's, apart from files.
+
+    Attributes:
+        prompt: in the model's words.
+        said: in the user's, where they are others (`@hat`).
+        size: of the new picture, as in `Pipeline.edit`; None is the parent's.
+        cues: drawn on the parent for the model to see, as `Cue.as_dict`.
+        position: how many of the references come before the picture that is changed.
+    """
 
     model_config = _STRICT
     prompt: str
+    said: str | None = None
     seed: Number = 0
     steps: int | None = None
     guidance: float | None = None
     negative: str | None = None
     true_cfg: float | None = None
+    solver: str | None = None
+    size: str | None = None
+    cues: list[dict[str, Any]] = []
+    position: Number = 0
     anchor: bool = False
     keep: bool = True
 
+    @field_validator("cues")
+    @classmethod
+    def _can_be_drawn(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            return [cue.as_dict() for cue in from_json(json.dumps(rows))] if rows else []
+        except CueError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def drawn(self) -> tuple[Cue, ...]:
+        """The cues."""
+        return from_json(json.dumps(self.cues)) if self.cues else ()
+
 
 class Turn(BaseModel):
-    """One picture. `how` is None for the first. `merged`: the turns that this one does in one edit."""
+    """One picture.
+
+    Attributes:
+        how: None for the first.
+        merged: the turns that this one does in one edit.
+        drift: None for the first, and after a turn that changed the size.
+        cues_gone: whether the ink of its cues is gone from it; None where there were none, or it cannot be told.
+    """
 
     model_config = _STRICT
     id: Number
@@ -61,6 +95,7 @@ class Turn(BaseModel):
     references: Number = 0
     merged: list[Number] = []
     drift: Drift | None = None
+    cues_gone: bool | None = None
 
 
 class Model(BaseModel):

@@ -10,6 +10,7 @@ from typing import Self
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from inkontext.cues import Cue
 from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
 from inkontext.geometry import read_mask
@@ -122,9 +123,14 @@ class Session:
         guidance: float | None = None,
         negative: str | None = None,
         true_cfg: float | None = None,
+        solver: str | None = None,
+        size: str | None = None,
         mask: PictureLike | None = None,
         mask_edits: str = "white",
         references: Sequence[PictureLike] = (),
+        cues: Sequence[Cue] = (),
+        position: int = 0,
+        said: str | None = None,
         anchor: bool = False,
         keep: bool = True,
         callback: Callback | None = None,
@@ -134,7 +140,10 @@ class Session:
         Args:
             seed: of the noise; the new turn's number where None.
             mask: what may change; every byte outside is kept. `mask_edits` as in `Pipeline.edit`.
-            references: further pictures the prompt may speak of.
+            size: of the new picture, as in `Pipeline.edit`; another than the present one ends `keep` and drift here.
+            references: further pictures the prompt may speak of; `position` of them before the picture itself.
+            cues: drawn on the picture for the model to see; whether they are gone from the result is in the turn.
+            said: the prompt as the user wrote it, for the manifest, where `prompt` is a translation of it.
             anchor: give the first picture as a further reference.
             keep: put back what the edit left alone: the parent's bytes, and its latents.
 
@@ -143,7 +152,8 @@ class Session:
         """
         how = read_how(
             prompt=prompt, seed=len(self.manifest.turns) if seed is None else seed, steps=steps, guidance=guidance,
-            negative=negative, true_cfg=true_cfg, anchor=anchor, keep=keep,
+            negative=negative, true_cfg=true_cfg, solver=solver, size=None if size == "match" else size,
+            cues=[cue.as_dict() for cue in cues], position=position, said=said, anchor=anchor, keep=keep,
         )  # fmt: skip
         white = None if mask is None else read_mask(mask, self.picture().size, mask_edits)
         extra = [read_picture(r).rgb for r in references]
@@ -169,16 +179,18 @@ class Session:
         """The last `count` turns as one edit from the picture before them.
 
         The instructions are joined, unless `prompt` says it in one; the rest is as in the last of them. There is a mask
-        where all have one: all of theirs together.
+        where all have one: all of theirs together. So are their cues and references.
 
         Raises:
-            SessionError: there are not so many.
+            SessionError: there are not so many, or their pictures would be numbered otherwise than their prompts say.
         """
         path = self.manifest.path()
         if not 2 <= count < len(path):
             raise SessionError(f"{count} turns cannot be merged; there are {len(path) - 1} here, and it takes two")
         turns = path[-count:]
         hows = [turn.how for turn in turns if turn.how is not None]
+        if any(h.position for h in hows) and sum(turn.references > 0 for turn in turns) > 1:
+            raise SessionError("turns that speak of numbered references cannot be merged; make the edit anew, in one")
         masks = [self._store.mask(turn) for turn in turns]
         whole = None
         for mask in masks if all(masks) else []:
@@ -187,6 +199,10 @@ class Session:
         how = hows[-1].model_copy(
             update={
                 "prompt": prompt or " ".join(_sentence(h.prompt) for h in hows),
+                "said": None,
+                "size": next((h.size for h in reversed(hows) if h.size), None),
+                "cues": [row for h in hows for row in h.cues],
+                "position": max(h.position for h in hows),
                 "anchor": any(h.anchor for h in hows),
                 "keep": all(h.keep for h in hows),
             }
@@ -271,9 +287,11 @@ class Session:
         shown = [*references, first] if how.anchor and parent else references
         made = make(pipeline, begin, how, mask, shown, callback)
         changes = [*(store.change(t.id) for t in self.manifest.path(parent)[1:]), made.change]
+        comparable = all(image.size == first.size for image in (made.raw, *changes))
         turn = Turn(
             id=len(self.manifest.turns), parent=parent, how=how, mask=mask is not None, references=len(references),
-            merged=list(merged), drift=measure(first, made.raw, made.picture, changes, self.embedder),
+            merged=list(merged), cues_gone=made.cues.gone if made.cues else None,
+            drift=measure(first, made.raw, made.picture, changes, self.embedder) if comparable else None,
         )  # fmt: skip
         record = made.record | {"turn": turn.model_dump()}
         store.save(turn.id, made.picture, record, made.latents, made.change, mask, references)

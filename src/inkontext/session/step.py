@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from inkontext.cues import CueReport, draw, gone, settle
 from inkontext.geometry import Frame
 from inkontext.pipeline import Pipeline
-from inkontext.result import Callback
+from inkontext.result import Callback, Result
+from inkontext.safety.pictures import read_picture
 from inkontext.session.keep import blend_latents, change_of, composite, weight_on_picture
 from inkontext.session.manifest import How
 
@@ -38,6 +40,7 @@ class Made:
         canvas: what the latents decode to.
         change: mode L on the picture's pixels; 0 = left alone.
         record: how it was made.
+        cues: whether the ink of its cues is gone; None without cues.
     """
 
     picture: Image.Image
@@ -46,6 +49,7 @@ class Made:
     canvas: Image.Image
     change: Image.Image
     record: dict[str, Any]
+    cues: CueReport | None = None
 
 
 def make(
@@ -54,15 +58,32 @@ def make(
 ) -> Made:  # fmt: skip
     """Edit from the parent's latents, find what changed, and put the rest back.
 
+    Cues are on the picture and not in its latents: with them the picture is encoded, cues and all. A turn of another
+    size than its parent has no pixels to put back.
+
     Args:
         mask: mode L on the picture's pixels, 0 = must stay.
     """
+    cues = settle(read_picture(parent.picture).rgb, how.drawn, pipeline.resolution) if how.cues else ()
     result = pipeline.edit(
         parent.picture, how.prompt, references=references, mask=mask, seed=how.seed, steps=how.steps,
-        guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, callback=callback,
-        context_latents=parent.latents, expect=True,
+        guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, solver=how.solver, size=how.size,
+        callback=callback, context_latents=None if cues else parent.latents, cues=cues, position=how.position,
+        expect=True,
     )  # fmt: skip
+    made = _finish(pipeline, parent, how, mask, result)
+    if not cues:
+        return made
+    before, after = (read_picture(image).rgb for image in (parent.picture, made.picture))
+    report = gone(before, draw(before, cues), after, cues)
+    return replace(made, record=made.record | {"cue_check": report.as_dict()}, cues=report)
+
+
+def _finish(pipeline: Pipeline, parent: Parent, how: How, mask: Image.Image | None, result: Result) -> Made:
+    """What the edit gave, with what it left alone put back."""
     raw, latents, record = result.images[0], result.latents[0], result.records[0]
+    if raw.size != parent.picture.size:
+        return Made(raw, raw, latents, pipeline.decode(latents), Image.new("L", raw.size, 255), record)
     frame = Frame(**record["frame"])
     canvas = raw if mask is None and raw.mode == "RGB" and _is_canvas(frame) else pipeline.decode(latents)
 

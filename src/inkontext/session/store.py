@@ -43,7 +43,7 @@ class Store:
 
     def turn(self, number: int) -> Path:
         """The folder of a turn."""
-        return self.folder / "turns" / f"{number:04d}"
+        return turn_folder(self.folder, number)
 
     def save(
         self, number: int, picture: Image.Image, record: dict[str, Any], latents: Tensor,
@@ -118,6 +118,11 @@ class Store:
                 if not (self.turn(turn.id) / name).is_file():
                     path = self.turn(turn.id) / name
                     raise SessionError(f"turn {turn.id} has lost its file '{path}'; put a copy of it back")
+
+
+def turn_folder(folder: Path, number: int) -> Path:
+    """The folder of a turn, in that of its session."""
+    return folder / "turns" / f"{number:04d}"
 
 
 def reference(number: int) -> str:

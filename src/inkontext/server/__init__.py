@@ -1,0 +1,1 @@
+"""Serving a model: the app, and the page where people edit."""

@@ -1,0 +1,1 @@
+"""The page where editing is a conversation. Only `layout.py` and `events.py` import gradio."""

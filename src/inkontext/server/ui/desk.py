@@ -1,0 +1,219 @@
+"""What the page can do, without a page: conversations in a folder, edits in threads, nothing of gradio.
+
+A conversation is a session (`inkontext.session`) in a folder of its own. It is opened for a step and closed after it,
+so that pages, the command line and other processes can share a folder; who comes second is told so.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from PIL import Image
+
+from inkontext.errors import InKontextError, OptionError, SessionError, StorageError
+from inkontext.geometry import parse_size, read_mask
+from inkontext.pipeline import Pipeline
+from inkontext.request import read_prompts
+from inkontext.result import Callback
+from inkontext.roles import Reference, assign
+from inkontext.safety.pictures import MAX_PIXELS, PictureLike, read_picture
+from inkontext.safety.provenance import read_metadata
+from inkontext.server.ui.job import Job
+from inkontext.server.ui.marks import read_marks
+from inkontext.server.ui.settings import MATCH
+from inkontext.session import Manifest, Session, read_manifest
+from inkontext.session.store import MANIFEST, PICTURE, turn_folder
+
+PAGE_PIXELS: Final = 40_000_000  # a larger picture is slow in every browser and a hundred megabytes a turn
+_NAME: Final = re.compile(r"\w[\w.-]{0,99}")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an edit is asked to do; None is the model's own, or the session's.
+
+    Attributes:
+        drawn, written: marks on the current picture, as `read_marks` takes them.
+        mask: a file with what may change, instead of a brushed one.
+    """
+
+    prompt: str
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    negative: str | None = None
+    true_cfg: float | None = None
+    solver: str | None = None
+    size: str = MATCH
+    keep: bool = True
+    anchor: bool = False
+    references: Sequence[Reference] = ()
+    drawn: str = ""
+    written: str = ""
+    mask: PictureLike | None = None
+
+
+class Desk:
+    """All conversations of a folder, and the one model that edits them.
+
+    Every method raises an `InKontextError` with one sentence for the page, and leaves the session as it was.
+    """
+
+    def __init__(self, pipeline: Pipeline, folder: Path, most_pixels: int = PAGE_PIXELS) -> None:
+        """
+        Args:
+            folder: of the sessions; made when the first begins.
+            most_pixels: of a picture that is taken in.
+        """
+        self.pipeline, self.folder, self.most_pixels = pipeline, folder, min(most_pixels, MAX_PIXELS)
+        self._model = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+
+    def names(self) -> list[str]:
+        """The conversations, the one that was changed last first."""
+        try:
+            found = [(p.stat().st_mtime, p.parent.name) for p in self.folder.glob(f"*/{MANIFEST}")]
+        except OSError as error:
+            raise StorageError(f"cannot read '{self.folder}' ({error.strerror}); check its permissions") from error
+        return [name for _, name in sorted(found, reverse=True) if _NAME.fullmatch(name)]
+
+    def place(self, name: str) -> Path:
+        """The folder of a conversation. Raises SessionError for a name that is none."""
+        if not _NAME.fullmatch(name) or not (self.folder / name / MANIFEST).is_file():
+            raise SessionError(f"there is no conversation '{name}' here; begin one with a picture")
+        return self.folder / name
+
+    def manifest(self, name: str) -> Manifest:
+        """Its tree of turns; also while it is open elsewhere."""
+        return read_manifest(self.place(name))
+
+    def picture_file(self, name: str, turn: int) -> Path:
+        """The file of a turn's picture."""
+        return turn_folder(self.place(name), self.manifest(name).number(turn)) / PICTURE
+
+    def check(self, picture: PictureLike) -> Image.Image:
+        """The picture in RGB, if the page takes it."""
+        return read_picture(picture, most=self.most_pixels).rgb
+
+    def begin(self, picture: PictureLike, title: str = "picture") -> str:
+        """A new conversation about a picture; gives its name."""
+        self.check(picture)
+        folder = self._new_folder(title)
+        try:
+            with self._model, Session.new(folder, picture, self.pipeline):
+                return folder.name
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def undo(self, name: str) -> None:
+        self._step(name, Session.undo)
+
+    def redo(self, name: str) -> None:
+        self._step(name, Session.redo)
+
+    def goto(self, name: str, place: int | str) -> None:
+        """To a turn by number, or to a branch by name."""
+        self._step(name, lambda session: session.goto(place))
+
+    def branch(self, name: str, label: str) -> None:
+        """A new branch at the current turn; without a label it is given one."""
+        taken = self.manifest(name).branches
+        label = label.strip() or next(free for n in range(2, len(taken) + 3) if (free := f"way-{n}") not in taken)
+        self._step(name, lambda session: session.branch(label))
+
+    def job(self, name: str) -> Job | None:
+        """The edit that is under way in a conversation."""
+        job = self._jobs.get(name)
+        return job if job is not None and not job.standing.ended else None
+
+    def cancel(self, name: str) -> None:
+        """Stop the edit that is under way, if there is one."""
+        if (job := self.job(name)) is not None:
+            job.cancel()
+
+    def edit(self, name: str, wish: Wish) -> Job:
+        """Begin an edit of the current turn. What is wrong with the wish is found here, before the model is asked."""
+        self._idle(name)
+        read_prompts(wish.prompt)
+        manifest = self.manifest(name)
+        with Image.open(self.picture_file(name, manifest.current)) as now:
+            size = now.size
+        marks = read_marks(wish.drawn, wish.written, size)
+        if wish.mask is not None and marks.mask is not None:
+            raise OptionError("there are two masks, one painted and one from a file; clear one of them")
+        cast = assign(wish.prompt, wish.references)
+        for path in cast.references:
+            self.check(path)
+        mask = marks.mask if wish.mask is None else read_mask(wish.mask, size)
+        shape = parse_size(wish.size, self.pipeline.resolution) or size
+        self.pipeline.towers.check(cast.prompt)
+
+        def work(callback: Callback) -> str:
+            with Session.open(self.place(name), self.pipeline) as session:
+                if session.manifest.current != manifest.current:
+                    raise SessionError("the conversation has moved on elsewhere; look at it and try again")
+                turn = session.edit(
+                    cast.prompt, seed=wish.seed, steps=wish.steps, guidance=wish.guidance, negative=wish.negative,
+                    true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=cast.references,
+                    cues=marks.cues, position=cast.position, said=wish.prompt if cast.names else None,
+                    anchor=wish.anchor, keep=wish.keep, callback=callback,
+                )  # fmt: skip
+                return f"turn {turn.id} is kept" + (_about_cues(session.picture_file()) if marks.cues else "")
+
+        job = Job(work, self._model, wish.prompt, manifest.current, shape)
+        self._jobs[name] = job
+        job.start()
+        return job
+
+    def close(self) -> None:
+        """Cancel every edit and wait for its end."""
+        for job in self._jobs.values():
+            job.cancel()
+        for job in self._jobs.values():
+            job.join(60)
+
+    def _step(self, name: str, step: Callable[[Session], T]) -> T:
+        self._idle(name)
+        with Session.open(self.place(name)) as session:
+            return step(session)
+
+    def _idle(self, name: str) -> None:
+        if self.job(name) is not None:
+            raise SessionError("an edit of this picture is under way; wait for it, or cancel it")
+
+    def _new_folder(self, title: str) -> Path:
+        """An empty folder named after the title, with a number where that is taken."""
+        stem = re.sub(r"[^\w]+", "-", title).strip("-_")[:60] or "picture"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 1_000_000):
+                folder = self.folder / (stem if number == 1 else f"{stem}-{number}")
+                with suppress(FileExistsError):
+                    folder.mkdir()
+                    return folder
+        except OSError as error:
+            raise StorageError(
+                f"cannot write in '{self.folder}' ({error.strerror}); choose another --sessions"
+            ) from error
+        raise StorageError(f"there are too many conversations called '{stem}' in '{self.folder}'; rename the picture")
+
+
+def _about_cues(picture: Path) -> str:
+    """What the check for ink found, to be added to a sentence."""
+    try:
+        record = read_metadata(picture) or {}
+    except InKontextError:
+        return ""
+    words = {"gone": "is gone", "left": "is still to be seen, so try another seed"}
+    rows = record.get("cue_check", {}).get("cues", [])
+    told = [f"the {row['name']} {words.get(row['verdict'], 'may or may not be gone')}" for row in rows]
+    return "".join(f"; {sentence}" for sentence in told)

@@ -1,0 +1,213 @@
+"""The page of the embedded model, served for real, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from inkontext.data.world import sample_pair
+from inkontext.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SHOTS = Path(__file__).parents[3] / "out" / "screenshots"
+# No sandbox inside containers; nothing that asks its maker for news.
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
+PATIENCE = 60_000  # milliseconds; a busy machine is no failure
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        tell = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        tell("the page's tests need Chromium; install it with: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Pipeline:
+    return Pipeline.from_pretrained("tiny", device="cpu")
+
+
+@dataclass
+class Server:
+    """A running page: its address, and the folder of its conversations."""
+
+    url: str
+    sessions: Path
+
+
+@pytest.fixture(scope="session")
+def server(tiny: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    import uvicorn
+
+    from inkontext.server.app import create_app
+
+    sessions = tmp_path_factory.mktemp("page") / "sessions"
+    door = socket.socket()
+    door.bind(("127.0.0.1", 0))
+    running = uvicorn.Server(
+        uvicorn.Config(create_app(tiny, sessions), log_level="warning", timeout_graceful_shutdown=2)
+    )
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [door]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not running.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield Server(f"http://127.0.0.1:{door.getsockname()[1]}/", sessions)
+    running.should_exit = True
+    thread.join(30)
+
+
+@dataclass
+class Ui:
+    """What a person does on the page.
+
+    Attributes:
+        asked: addresses that the page asked for.
+        said: what the browser complained of.
+    """
+
+    page: Page
+    server: Server
+    asked: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "") -> Ui:
+        self.page.goto(self.server.url + query)
+        self.page.wait_for_selector(".ik-welcome:visible, .ik-stage:visible")
+        self.page.wait_for_selector("#ik-recall button")  # the last part
+        return self
+
+    @property
+    def name(self) -> str:
+        """The conversation, as the address tells it."""
+        match = re.search(r"[?&]session=([^&]+)", self.page.url)
+        assert match is not None, self.page.url
+        return match[1]
+
+    @property
+    def folder(self) -> Path:
+        return self.server.sessions / self.name
+
+    def upload(self, *files: Path, into: str = "ik-source") -> None:
+        self.page.set_input_files(f"#{into} input[type=file]", list(files))
+
+    def begin(self, file: Path) -> None:
+        """A new conversation."""
+        self.upload(file)
+        self.at(0)
+        self.tells("Say what should change")
+
+    def say(self, prompt: str) -> None:
+        self.page.fill("#ik-prompt textarea", prompt)
+
+    def edit(self, prompt: str, becomes: int) -> None:
+        """Edit and wait for the turn with that number."""
+        self.say(prompt)
+        self.page.click("#ik-edit")
+        self.at(becomes)
+        self.tells(f"Turn {becomes} is kept")
+
+    def at(self, turn: int) -> None:
+        """Wait until that turn is the current one, and its picture is there."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator('.ik-turn[aria-current="true"]')).to_have_attribute("data-turn", str(turn))
+        self.page.wait_for_function(
+            "turn => !document.body.classList.contains('ik-busy') && document.querySelector('.ik-after').alt"
+            ".startsWith(`Turn ${turn}:`) && document.querySelector('.ik-after').naturalWidth > 0",
+            arg=turn,
+        )
+
+    def tells(self, text: str, error: bool = False) -> None:
+        """Wait until the line under the picture says this."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator("#ik-message p" + (".error" if error else ":not(.error)"))).to_contain_text(text)
+
+    def slow(self) -> None:
+        """Settings with which an edit takes eight times as long."""
+        self.page.get_by_role("button", name="More").click()
+        for name, value in (("steps", 112), ("true-cfg", 4)):
+            field = self.page.locator(f"#ik-{name} input[type=number]")
+            field.fill(str(value))
+            field.press("Tab")
+
+    def draw(self, tool: str, *points: tuple[float, float]) -> None:
+        """Draw on the picture; coordinates are its fractions."""
+        self.page.locator(f"label[for=ik-tool-{tool}]").click()
+        canvas = self.page.locator(".ik-frame canvas")
+        canvas.scroll_into_view_if_needed()
+        box: Any = canvas.bounding_box()
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        self.page.mouse.move(*at[0])
+        self.page.mouse.down()
+        for point in at[1:]:
+            self.page.mouse.move(*point, steps=4)
+        self.page.mouse.up()
+
+    def shoot(self, name: str, whole: bool = True) -> None:
+        """Keep a screenshot."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=whole)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep what the page looked like when its test failed."""
+    report: Any = yield
+    page = getattr(item, "funcargs", {}).get("ui")
+    if page is not None and report.when == "call" and report.failed:
+        page.shoot(f"failed-{re.sub(r'[^a-z0-9]+', '-', item.name)}")
+        report.sections.append(("the browser", "\n".join(page.said)))
+    return report
+
+
+@pytest.fixture
+def ui(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Ui]:
+    """The page, just opened. `@pytest.mark.parametrize("ui", [{...}], indirect=True)` sets the browser's context."""
+    options = {"viewport": {"width": 1360, "height": 900}} | getattr(request, "param", {})
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    page = context.new_page()
+    made = Ui(page, server)
+    page.on("request", lambda r: made.asked.append(r.url))
+    page.on("console", lambda m: made.said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: made.said.append(str(e)))
+    yield made.open()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of the world, wider than high, larger than the model's."""
+    path = tmp_path_factory.mktemp("pictures") / "scene.png"
+    scene = sample_pair(5, "local", 256, "test").references[0]
+    wide = Image.new("RGB", (320, 256), scene.getpixel((0, 0)))
+    wide.paste(scene, (32, 0))
+    wide.save(path)
+    return path
