@@ -58,8 +58,8 @@ def make(
 ) -> Made:  # fmt: skip
     """Edit from the parent's latents, find what changed, and put the rest back.
 
-    Cues are on the picture and not in its latents: with them the picture is encoded, cues and all. A turn of another
-    size than its parent has no pixels to put back.
+    Cues are on the picture and not in its latents: with them the picture is encoded, cues and all. A turn whose size
+    was given has no pixels to put back.
 
     Args:
         mask: mode L on the picture's pixels, 0 = must stay.
@@ -69,7 +69,7 @@ def make(
         parent.picture, how.prompt, references=references, mask=mask, seed=how.seed, steps=how.steps,
         guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, solver=how.solver, size=how.size,
         callback=callback, context_latents=None if cues else parent.latents, cues=cues, position=how.position,
-        expect=True,
+        expect=how.size is None,
     )  # fmt: skip
     made = _finish(pipeline, parent, how, mask, result)
     if not cues:
@@ -82,7 +82,7 @@ def make(
 def _finish(pipeline: Pipeline, parent: Parent, how: How, mask: Image.Image | None, result: Result) -> Made:
     """What the edit gave, with what it left alone put back."""
     raw, latents, record = result.images[0], result.latents[0], result.records[0]
-    if raw.size != parent.picture.size:
+    if how.size is not None:
         return Made(raw, raw, latents, pipeline.decode(latents), Image.new("L", raw.size, 255), record)
     frame = Frame(**record["frame"])
     canvas = raw if mask is None and raw.mode == "RGB" and _is_canvas(frame) else pipeline.decode(latents)
