@@ -13,7 +13,7 @@ import pytest
 from benchmarks.planted import Motion, edited, errors_of, moved, planted
 from PIL import Image
 
-from inkontext.evaluation.alignment import measure
+from inkontext.evaluation.alignment.measure import measure
 
 
 def test_motions_are_numpys_and_pillows() -> None:

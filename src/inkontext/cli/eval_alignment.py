@@ -37,7 +37,7 @@ def alignment(
 def _measured(before: Path, after: Path) -> dict[str, Any]:
     import numpy as np
 
-    from inkontext.evaluation.alignment import at_size_of, measure
+    from inkontext.evaluation.alignment.measure import at_size_of, measure
     from inkontext.safety.pictures import read_picture
 
     first, second = read_picture(before).rgb, read_picture(after).rgb

@@ -12,10 +12,10 @@ from inkontext.cli.places import check_places
 from inkontext.errors import OptionError
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.autoencoder import Evaluation
-    from inkontext.evaluation.autoencoder_list import PictureList
-    from inkontext.evaluation.autoencoder_metrics import VGGDistance
-    from inkontext.evaluation.autoencoder_systems import System
+    from inkontext.evaluation.autoencoder.metrics import VGGDistance
+    from inkontext.evaluation.autoencoder.pictures import PictureList
+    from inkontext.evaluation.autoencoder.run import Evaluation
+    from inkontext.evaluation.autoencoder.systems import System
 
 Models = Annotated[
     list[str] | None,
@@ -41,7 +41,7 @@ def autoencoder(
     _check(data, world, listed, (size, limit, seed), json, out)
     from rich.console import Console
 
-    from inkontext.evaluation.autoencoder_systems import beside, networks
+    from inkontext.evaluation.autoencoder.systems import beside, networks
     from inkontext.runtime.device import choose_device, choose_dtype
     from inkontext.weights.source import model_from_environment
 
@@ -74,7 +74,7 @@ def _pictures(
     data: Path | None, listed: Path | None, chosen: tuple[int | None, int | None, int | None], out: Path | None
 ) -> PictureList:
     """The list asked for; one that is given is checked against the pictures."""
-    from inkontext.evaluation import autoencoder_list as lists
+    from inkontext.evaluation.autoencoder import pictures as lists
 
     if listed is not None:
         found = lists.read_list(listed)
@@ -98,7 +98,7 @@ def _source_option(source: str) -> str:
 
 
 def _distance(vgg: Path | None, device: object) -> VGGDistance | None:
-    from inkontext.evaluation.autoencoder_metrics import VGGDistance, find_vgg
+    from inkontext.evaluation.autoencoder.metrics import VGGDistance, find_vgg
 
     path = find_vgg(vgg)
     return VGGDistance(path, device) if path is not None else None  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def _run(
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.autoencoder import evaluate
+    from inkontext.evaluation.autoencoder.run import evaluate
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("pictures", total=len(pictures.entries))
@@ -130,7 +130,7 @@ def _run(
 def _show(result: Evaluation, json: Path | None) -> None:
     from rich.console import Console
 
-    from inkontext.evaluation.autoencoder_report import report_of
+    from inkontext.evaluation.autoencoder.report import report_of
 
     report_of(result.body, result.notes).show(Console())
     if json is not None:

@@ -11,10 +11,10 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.kontextbench import Evaluation
-    from inkontext.evaluation.kontextbench_data import Bench, Selection, Shard
-    from inkontext.evaluation.kontextbench_metrics import Metric
-    from inkontext.evaluation.kontextbench_systems import System
+    from inkontext.evaluation.kontextbench.data import Bench, Selection, Shard
+    from inkontext.evaluation.kontextbench.metrics import Metric
+    from inkontext.evaluation.kontextbench.run import Evaluation
+    from inkontext.evaluation.kontextbench.systems import System
 
 _METRICS = "untouched_psnr,shift,text_similarity,text_exact,identity,clip_image,clip_text,dino"
 
@@ -47,17 +47,17 @@ def kontextbench(
     sampled = any(value is not None for value in (steps, guidance, true_cfg))
     chosen = any(value is not None for value in (limit, categories, shard, metrics, outputs)) or sampled
     _check(further or [], outputs, merge, sampled, chosen, seed, json, out)
-    from inkontext.evaluation.kontextbench_data import Selection, Shard, open_bench
+    from inkontext.evaluation.kontextbench.data import Selection, Shard, open_bench
 
     if merge is not None:
-        from inkontext.evaluation.kontextbench_merge import merge as join
+        from inkontext.evaluation.kontextbench.merge import merge as join
 
         _show(join(open_bench(data), [merge, *(further or [])], out), json)
         return
     selection = Selection(_listed(categories) if categories is not None else Selection().categories, limit)
     part = Shard.parse(shard) if shard is not None else None
     bench = open_bench(data)
-    from inkontext.evaluation.kontextbench_metrics import metrics_named
+    from inkontext.evaluation.kontextbench.metrics import metrics_named
 
     measures = metrics_named(_listed(_METRICS if metrics is None else metrics), face_model, clip, dino, device)
     system = _system(model, outputs, device, dtype, (steps, guidance, true_cfg), seed)
@@ -90,7 +90,7 @@ def _system(
     name: str | None, outputs: Path | None, device: str | None, dtype: str | None,
     sampling: tuple[int | None, float | None, float | None], seed: int,
 ) -> System:  # fmt: skip
-    from inkontext.evaluation.kontextbench_systems import Editor, Given
+    from inkontext.evaluation.kontextbench.systems import Editor, Given
     from inkontext.evaluation.world_systems import ModelSystem
 
     if outputs is not None:
@@ -107,8 +107,8 @@ def _run(
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.kontextbench import evaluate
-    from inkontext.evaluation.kontextbench_merge import merge_if_whole
+    from inkontext.evaluation.kontextbench.merge import merge_if_whole
+    from inkontext.evaluation.kontextbench.run import evaluate
 
     console = Console(stderr=True)
     for metric in metrics:
@@ -132,7 +132,7 @@ def _run(
 def _show(result: Evaluation, json: Path | None) -> None:
     from rich.console import Console
 
-    from inkontext.evaluation.kontextbench_report import report_of
+    from inkontext.evaluation.kontextbench.report import report_of
 
     report_of(result.body, result.seconds, result.notes).show(Console())
     if json is not None:

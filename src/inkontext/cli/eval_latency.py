@@ -11,7 +11,7 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.latency import Job, System
+    from inkontext.evaluation.latency.run import Job, System
 
 
 def latency(
@@ -58,7 +58,7 @@ def _numbers(text: str, name: str) -> list[int]:
 
 
 def _jobs(sizes: str | None, references: str, steps: int | None) -> list[Job]:
-    from inkontext.evaluation.latency import Job
+    from inkontext.evaluation.latency.run import Job
 
     sides: list[int | None] = [None] if sizes is None else [*_numbers(sizes, "sizes")]
     return [Job(side, count, steps) for side in sides for count in _numbers(references, "references")]
@@ -66,7 +66,7 @@ def _jobs(sizes: str | None, references: str, steps: int | None) -> list[Job]:
 
 def _servers(urls: list[str], dialects: list[str], served: str | None) -> list[System]:
     from inkontext.errors import OptionError
-    from inkontext.evaluation.latency_http import http_system
+    from inkontext.evaluation.latency.http import http_system
 
     if len(dialects) not in (1, len(urls)) or (dialects and not urls):
         raise OptionError("give one --dialect (bfl or openai) for all servers, or one for each --url")
@@ -85,7 +85,7 @@ def _local(
 
     if models is None and has_urls:
         return []
-    from inkontext.evaluation.latency_systems import Local
+    from inkontext.evaluation.latency.systems import Local
     from inkontext.weights.source import model_from_environment
 
     installed = find_spec("diffusers") is not None
@@ -113,7 +113,7 @@ def _run(systems: list[System], jobs: list[Job], repeats: int, settings: dict[st
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.latency import measure
+    from inkontext.evaluation.latency.run import measure
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
@@ -130,7 +130,7 @@ def _run(systems: list[System], jobs: list[Job], repeats: int, settings: dict[st
 def _write(body: dict[str, Any], json: Path | None, out: Path | None) -> None:
     from rich.console import Console
 
-    from inkontext.evaluation.latency_report import latency_report
+    from inkontext.evaluation.latency.report import latency_report
     from inkontext.storage import write_json
 
     report = latency_report(body)

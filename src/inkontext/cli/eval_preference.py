@@ -10,7 +10,7 @@ import typer
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.preference import Study
+    from inkontext.evaluation.preference.study import Study
 
 app = typer.Typer(name="preference", help="A blind comparison of systems by people.", no_args_is_help=True)
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
@@ -38,9 +38,9 @@ def plan(
 
     Keep study.json from the voters: it says which picture is whose.
     """
-    from inkontext.evaluation.preference import choose_dimensions
-    from inkontext.evaluation.preference_data import read_prompts, read_systems
-    from inkontext.evaluation.preference_folder import Order, write_study
+    from inkontext.evaluation.preference.data import read_prompts, read_systems
+    from inkontext.evaluation.preference.folder import Order, write_study
+    from inkontext.evaluation.preference.study import choose_dimensions
 
     order = Order(
         read_systems([*(systems or ()), *(more or ())]),
@@ -88,8 +88,8 @@ def import_(
     """Take votes into the study's database; a row that cannot be taken is named, the others are."""
     from rich.console import Console
 
-    from inkontext.evaluation.preference import read_study
-    from inkontext.evaluation.preference_votes import import_votes
+    from inkontext.evaluation.preference.study import read_study
+    from inkontext.evaluation.preference.votes import import_votes
 
     console = Console(stderr=True)
     for outcome in import_votes(study, read_study(study), votes):
@@ -113,10 +113,10 @@ def rate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from inkontext.evaluation.preference import read_study
-    from inkontext.evaluation.preference_rate import results
-    from inkontext.evaluation.preference_report import preference_report
-    from inkontext.evaluation.preference_votes import read_votes
+    from inkontext.evaluation.preference.rate import results
+    from inkontext.evaluation.preference.report import preference_report
+    from inkontext.evaluation.preference.study import read_study
+    from inkontext.evaluation.preference.votes import read_votes
     from inkontext.storage import write_json
 
     there = read_study(study)

@@ -11,10 +11,10 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.judges import Judge
     from inkontext.evaluation.problems import Problem
-    from inkontext.evaluation.t2i import Evaluation, System
-    from inkontext.evaluation.t2i_plan import Plan
+    from inkontext.evaluation.t2i.judges import Judge
+    from inkontext.evaluation.t2i.plan import Plan
+    from inkontext.evaluation.t2i.run import Evaluation, System
 
 
 def t2i(
@@ -42,17 +42,17 @@ def t2i(
     """Pictures from words: prompt following, aesthetics, realism, typography and speed."""
     check_places(json, out)
     _check(outputs, any(value is not None for value in (steps, guidance, true_cfg, size)), seed, size)
-    from inkontext.evaluation.t2i_plan import read_plan
+    from inkontext.evaluation.t2i.plan import read_plan
 
     plan = read_plan(prompts, limit)
-    from inkontext.evaluation.judges import judges_for
+    from inkontext.evaluation.t2i.judges import judges_for
 
     judges, problems = judges_for(clip, aesthetic_head, judge or (), device)
     system = _system(model, outputs, device, dtype, (steps, guidance, true_cfg), seed, size)
     result = _run(plan, system, judges, problems, seed, out)
     from rich.console import Console
 
-    from inkontext.evaluation.t2i_report import report_of
+    from inkontext.evaluation.t2i.report import report_of
 
     report_of(result.body, result.speed, result.notes).show(Console())
     if json is not None:
@@ -79,7 +79,7 @@ def _system(
     name: str | None, outputs: Path | None, device: str | None, dtype: str | None,
     sampling: tuple[int | None, float | None, float | None], seed: int, size: str | None,
 ) -> System:  # fmt: skip
-    from inkontext.evaluation.t2i import Generator, Given
+    from inkontext.evaluation.t2i.run import Generator, Given
     from inkontext.evaluation.world_systems import ModelSystem
 
     if outputs is not None:
@@ -95,7 +95,7 @@ def _run(
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.t2i import evaluate
+    from inkontext.evaluation.t2i.run import evaluate
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("prompts", total=len(plan.tasks))
