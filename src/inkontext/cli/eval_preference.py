@@ -1,4 +1,4 @@
-"""`inkontext eval preference VERB`: plan a blind comparison, import its votes, rate the systems."""
+"""`inkontext eval preference VERB`: plan a blind comparison, serve or import its votes, rate the systems."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def _tell(study: Study, folder: Path, chosen: str | None) -> None:
     if study.left_out:
         first, system = next(iter(study.left_out.items()))
         print(f"{len(study.left_out)} keys are left out, not every system has their picture (of {first}: {system})")
-    print("give the voters index.html and pictures/; keep study.json")
+    print(
+        "let people vote with `inkontext eval preference serve`, or give them index.html and pictures/; keep study.json"
+    )
 
 
 @app.command("import")
@@ -101,6 +103,35 @@ def import_(
 
 
 @app.command()
+def serve(
+    study: StudyFolder,
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    key: Annotated[
+        str | None, typer.Option(envvar="INKONTEXT_STUDY_KEY", help="Opens the results; a new random one by default.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the results' intervals.")] = 1000,
+) -> None:
+    """Let people vote in their browsers; votes go into the study's database as they are given."""
+    from inkontext.errors import OptionError
+
+    try:
+        import uvicorn
+
+        from inkontext.server.preference import listen, study_app
+    except ImportError as error:
+        raise OptionError(f"serving needs {error.name}; pip install 'inkontext[serve]'") from error
+    import secrets
+
+    secret = key or secrets.token_urlsafe(16)
+    served = study_app(study, secret, resamples)
+    waiting = listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{waiting.getsockname()[1]}"
+    print(f"voting:  {address}/", f"results: {address}/results?key={secret}", sep="\n", flush=True)
+    uvicorn.Server(uvicorn.Config(served, log_level="warning", access_log=False)).run(sockets=[waiting])
+
+
+@app.command()
 def rate(
     study: StudyFolder,
     resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the intervals.")] = 1000,
@@ -113,10 +144,10 @@ def rate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from inkontext.evaluation.preference.database import read_votes
     from inkontext.evaluation.preference.rate import results
     from inkontext.evaluation.preference.report import preference_report
     from inkontext.evaluation.preference.study import read_study
-    from inkontext.evaluation.preference.votes import read_votes
     from inkontext.storage import write_json
 
     there = read_study(study)

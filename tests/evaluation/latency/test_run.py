@@ -168,7 +168,7 @@ def test_stages_of_ours_add_up(ours: Ours, references: int, monkeypatch: pytest.
 
             return counted
 
-    monkeypatch.setattr("inkontext.evaluation.latency_child.Stages", Counted)
+    monkeypatch.setattr("inkontext.evaluation.latency.child.Stages", Counted)
     taken = ours.run(Job(48, references, 3))
     assert calls == Counter({"text": 1, "encode": references, "denoise": 3, "decode": 1})
     assert taken.size == (48, 48) and taken.steps == 3

@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 
 from inkontext.errors import DataError, OptionError
+from inkontext.evaluation.preference.database import Vote
 from inkontext.evaluation.preference.rate import agreement, judge_raters, results
 from inkontext.evaluation.preference.ratings import Ballot, elo, rate
 from inkontext.evaluation.preference.report import preference_report
 from inkontext.evaluation.preference.study import Study, Trial
-from inkontext.evaluation.preference.votes import Vote
 from tests.evaluation.preference.test_votes import trial
 
 

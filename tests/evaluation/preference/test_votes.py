@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from inkontext.errors import DataError
+from inkontext.evaluation.preference.database import Vote, read_votes
 from inkontext.evaluation.preference.study import Study, Trial
-from inkontext.evaluation.preference.votes import Vote, import_votes, read_votes
+from inkontext.evaluation.preference.votes import import_votes
 
 HEAD = "study,rater,trial,dimension,choice\n"
 

@@ -150,13 +150,13 @@ def _digest(data: str | bytes) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
-def page(study: Study) -> str:
-    """The page that is voted on: all it knows of a trial is what it shows."""
+def page(study: Study, served: bool = False) -> str:
+    """The page that is voted on. Alone it holds all trials; `served`, it asks a server for one at a time."""
     body = {
         "study": study.id,
         "raters": study.raters,
         "questions": study.questions,
-        "blocks": _blocks(study.trials),
+        "blocks": None if served else _blocks(study.trials),
     }
     template = files("inkontext").joinpath("evaluation/preference/page.html").read_text(encoding="utf-8")
     return template.replace('"STUDY"', json.dumps(body, ensure_ascii=False).replace("<", "\\u003c"), 1)
@@ -165,13 +165,5 @@ def page(study: Study) -> str:
 def _blocks(trials: Sequence[Trial]) -> list[list[dict[str, Any]]]:
     blocks: dict[int, list[dict[str, Any]]] = {}
     for trial in trials:
-        shown = {
-            "id": trial.id,
-            "instruction": trial.instruction,
-            "references": trial.references,
-            "left": trial.pictures[0],
-            "right": trial.pictures[1],
-            "dimensions": trial.dimensions,
-        }
-        blocks.setdefault(trial.block, []).append(shown)
+        blocks.setdefault(trial.block, []).append(trial.shown())
     return list(blocks.values())

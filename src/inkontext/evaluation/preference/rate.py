@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from inkontext import __version__
 from inkontext.errors import DataError, OptionError
+from inkontext.evaluation.preference.database import Vote
 from inkontext.evaluation.preference.ratings import Ballot, Rating, Ratings, rate
 from inkontext.evaluation.preference.study import CHOICES, Study, Trial
-from inkontext.evaluation.preference.votes import Vote
 from inkontext.evaluation.statistics import share
 
 PASS: Final = 0.75  # share of a rater's answers to checks that must be right

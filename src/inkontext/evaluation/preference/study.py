@@ -3,7 +3,7 @@
 study.json   the key: which system made which picture, and which trials are attention checks; not for voters
 index.html   the page that is voted on; knows neither
 pictures/    all pictures under anonymous names, without metadata
-votes.sqlite what was imported, see `votes`
+votes.sqlite the votes, imported or sent by the served page, see `database`
 """
 
 from __future__ import annotations
@@ -82,6 +82,17 @@ class Trial:
     references: tuple[str, ...]
     instruction: str | None
     category: str
+
+    def shown(self) -> dict[str, Any]:
+        """All that a voter's page may know of it: neither the systems nor the key, nor whether it is a check."""
+        return {
+            "id": self.id,
+            "instruction": self.instruction,
+            "references": self.references,
+            "left": self.pictures[0],
+            "right": self.pictures[1],
+            "dimensions": self.dimensions,
+        }
 
 
 @dataclass(frozen=True)

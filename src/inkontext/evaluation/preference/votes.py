@@ -5,35 +5,16 @@ from __future__ import annotations
 import csv
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from inkontext.errors import DataError, StorageError
+from inkontext.errors import DataError
+from inkontext.evaluation.preference.database import Vote, open_votes
 from inkontext.evaluation.preference.study import CHOICES, Study
 
-DATABASE: Final = "votes.sqlite"
 COLUMNS: Final = ("study", "rater", "trial", "dimension", "choice")
 _LONGEST_NAME: Final = 64
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS study (id TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS votes (
-  rater TEXT NOT NULL, trial TEXT NOT NULL, dimension TEXT NOT NULL,
-  choice TEXT NOT NULL CHECK (choice IN ('left', 'right', 'tie')),
-  PRIMARY KEY (rater, trial, dimension)
-);
-"""
-
-
-@dataclass(frozen=True, order=True)
-class Vote:
-    """What somebody said to one question of one trial."""
-
-    rater: str
-    trial: str
-    dimension: str
-    choice: str
 
 
 @dataclass
@@ -58,37 +39,10 @@ def import_votes(folder: Path, study: Study, files: Iterable[Path]) -> list[Impo
     """
     read = [(path.name, list(_rows(path))) for path in files]
     outcomes = []
-    with _database(folder, study) as database:
+    with open_votes(folder, study) as database:
         for name, rows in read:
             outcomes.append(_add(database, study, Imported(name), rows))
     return outcomes
-
-
-def read_votes(folder: Path, study: Study) -> list[Vote]:
-    """All votes, in order of rater, trial and question. Raises DataError where nothing was imported."""
-    if not (folder / DATABASE).is_file():
-        raise DataError(f"'{folder}' holds no votes; bring them in with `inkontext eval preference import`")
-    with _database(folder, study) as database:
-        rows = database.execute("SELECT rater, trial, dimension, choice FROM votes ORDER BY rater, trial, dimension")
-        return [Vote(*row) for row in rows]
-
-
-@contextmanager
-def _database(folder: Path, study: Study) -> Iterator[sqlite3.Connection]:
-    """The study's database in one transaction, made where it is not there."""
-    path = folder / DATABASE
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.executescript(_SCHEMA)
-            with database:
-                database.execute("INSERT OR IGNORE INTO study VALUES (?)", (study.id,))
-                if database.execute("SELECT count(*) FROM study").fetchone() != (1,):
-                    raise DataError(f"'{path}' holds votes of another study; move it away")
-                yield database
-    except sqlite3.OperationalError as error:
-        raise StorageError(f"cannot write '{path}' ({error}); free some space or wait for another import") from error
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"'{path}' is damaged ({error}); move it away and import the votes again") from error
 
 
 def _add(database: sqlite3.Connection, study: Study, outcome: Imported, rows: list[tuple[int, Row]]) -> Imported:
@@ -97,7 +51,8 @@ def _add(database: sqlite3.Connection, study: Study, outcome: Imported, rows: li
         if isinstance(row, str):
             outcome.refused.append((line, row))
             continue
-        vote, reason = _vote(study, row)
+        vote = Vote(row["rater"], row["trial"], row["dimension"], row["choice"].lower())
+        reason = fault(study, row["study"], vote)
         key = (vote.rater, vote.trial, vote.dimension)
         if reason is None and key in seen:
             reason = f"the same question as line {seen[key]}"
@@ -121,23 +76,29 @@ def _insert(database: sqlite3.Connection, vote: Vote, outcome: Imported, line: i
         outcome.refused.append((line, f"contradicts an earlier import, where the choice was '{there[0]}'"))
 
 
-def _vote(study: Study, row: dict[str, str]) -> tuple[Vote, str | None]:
-    """The vote of a row, and why it cannot be taken."""
-    vote = Vote(row["rater"], row["trial"], row["dimension"], row["choice"].lower())
+def fault(study: Study, of: str, vote: Vote) -> str | None:
+    """Why a vote that says it is `of` this study cannot be taken; None where it can."""
     trial = study.trial(vote.trial)
-    if row["study"] != study.id:
-        return vote, f"belongs to another study, '{row['study']}'"
-    if not vote.rater or len(vote.rater) > _LONGEST_NAME or not vote.rater.isprintable():
-        return vote, f"the rater's name must have 1 to {_LONGEST_NAME} printable letters"
-    if study.raters is not None and vote.rater not in study.raters:
-        return vote, f"unknown rater '{vote.rater}'"
+    if of != study.id:
+        return f"belongs to another study, '{of}'"
+    if (who := rater_fault(study, vote.rater)) is not None:
+        return who
     if trial is None:
-        return vote, f"unknown trial '{vote.trial}'"
+        return f"unknown trial '{vote.trial}'"
     if vote.dimension not in trial.dimensions:
-        return vote, f"trial {trial.id} does not ask '{vote.dimension}'"
+        return f"trial {trial.id} does not ask '{vote.dimension}'"
     if vote.choice not in CHOICES:
-        return vote, f"the choice is '{row['choice']}'; it must be one of {', '.join(CHOICES)}"
-    return vote, None
+        return f"the choice is '{vote.choice}'; it must be one of {', '.join(CHOICES)}"
+    return None
+
+
+def rater_fault(study: Study, rater: str) -> str | None:
+    """Why nobody of this name may vote; None where they may."""
+    if not rater or len(rater) > _LONGEST_NAME or not rater.isprintable() or rater != rater.strip():
+        return f"the rater's name must have 1 to {_LONGEST_NAME} printable letters"
+    if study.raters is not None and rater not in study.raters:
+        return f"unknown rater '{rater}'"
+    return None
 
 
 Row = dict[str, str] | str  # the cells by column, or what is wrong with the line
