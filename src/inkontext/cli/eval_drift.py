@@ -11,8 +11,8 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.drift import Evaluation, Plan
-    from inkontext.evaluation.world_systems import ModelSystem
+    from inkontext.evaluation.drift.run import Evaluation, Plan
+    from inkontext.evaluation.world.systems import ModelSystem
 
 
 def drift(
@@ -32,8 +32,8 @@ def drift(
 ) -> None:
     """What many turns cost: a session beside one that feeds every picture back as a PNG."""
     check_places(json, out)
-    from inkontext.evaluation.drift import Plan
-    from inkontext.evaluation.world_systems import ModelSystem
+    from inkontext.evaluation.drift.run import Plan
+    from inkontext.evaluation.world.systems import ModelSystem
 
     named = tuple(arm.strip() for arm in arms.split(",") if arm.strip())
     Plan(64 if size is None else size, turns, seed, limit, named)  # its mistakes before the model's
@@ -52,8 +52,8 @@ def _run(plan: Plan, system: ModelSystem, out: Path | None) -> Evaluation:
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.drift import evaluate
-    from inkontext.evaluation.drift_report import report_of
+    from inkontext.evaluation.drift.report import report_of
+    from inkontext.evaluation.drift.run import evaluate
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("edits", total=plan.limit * plan.turns * len(plan.arms))

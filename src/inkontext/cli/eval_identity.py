@@ -11,8 +11,8 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.identity import View
-    from inkontext.evaluation.identity_data import Collection
+    from inkontext.evaluation.identity.data import Collection
+    from inkontext.evaluation.identity.run import View
 
 
 def identity(
@@ -41,8 +41,8 @@ def identity(
     from rich.progress import Progress
 
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.identity import evaluate
-    from inkontext.evaluation.identity_report import report_of, write_report
+    from inkontext.evaluation.identity.report import report_of, write_report
+    from inkontext.evaluation.identity.run import evaluate
     from inkontext.storage import write_json
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -61,7 +61,7 @@ def identity(
 
 def _collection(pictures: list[str], pairs: str | None, series: list[str]) -> Collection:
     from inkontext.errors import OptionError
-    from inkontext.evaluation.identity_data import read_pairs, read_series
+    from inkontext.evaluation.identity.data import read_pairs, read_series
 
     if pairs is not None and series:
         raise OptionError("--pairs and --series are two kinds of input; give one")
@@ -81,7 +81,7 @@ def _views(
             "nothing to compare by was given; give --face-model FOLDER for faces, --dino or --clip FOLDER for "
             "anything else, or --embedder FILE.py:FUNCTION"
         )
-    from inkontext.evaluation.identity import FaceView, FunctionView, WholeView
+    from inkontext.evaluation.identity.run import FaceView, FunctionView, WholeView
 
     views: list[View] = []
     if face_model is not None:

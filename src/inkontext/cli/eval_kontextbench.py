@@ -91,7 +91,7 @@ def _system(
     sampling: tuple[int | None, float | None, float | None], seed: int,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.kontextbench.systems import Editor, Given
-    from inkontext.evaluation.world_systems import ModelSystem
+    from inkontext.evaluation.world.systems import ModelSystem
 
     if outputs is not None:
         return Given(outputs)

@@ -80,7 +80,7 @@ def _system(
     sampling: tuple[int | None, float | None, float | None], seed: int, size: str | None,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.t2i.run import Generator, Given
-    from inkontext.evaluation.world_systems import ModelSystem
+    from inkontext.evaluation.world.systems import ModelSystem
 
     if outputs is not None:
         return Given(outputs)

@@ -11,9 +11,9 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.world import Evaluation
-    from inkontext.evaluation.world_plan import Plan
-    from inkontext.evaluation.world_systems import System
+    from inkontext.evaluation.world.plan import Plan
+    from inkontext.evaluation.world.run import Evaluation
+    from inkontext.evaluation.world.systems import System
 
 
 def world(
@@ -40,12 +40,12 @@ def world(
     sampled = any(value is not None for value in (steps, guidance, true_cfg))
     _check(outputs, baseline, sampled, json, out)
     from inkontext.data.world import Outside
-    from inkontext.evaluation.world_plan import Plan
+    from inkontext.evaluation.world.plan import Plan
 
     wanted = tuple(task.strip() for task in tasks.split(",") if task.strip())
     plan = Plan(64 if size is None else size, seed, limit, wanted)  # its mistakes before the model's
     outside = Outside(photos, emoji) if photos or emoji else None
-    from inkontext.evaluation.world_systems import model_resolution
+    from inkontext.evaluation.world.systems import model_resolution
     from inkontext.weights.source import model_from_environment
 
     name = model or model_from_environment()
@@ -74,7 +74,7 @@ def _system(
     name: str, outputs: Path | None, baseline: str | None, device: str | None, dtype: str | None,
     sampling: tuple[int | None, float | None, float | None],
 ) -> System:  # fmt: skip
-    from inkontext.evaluation import world_systems as systems
+    from inkontext.evaluation.world import systems
 
     if outputs is not None:
         return systems.Folder(outputs)
@@ -96,8 +96,8 @@ def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evalu
 
     from inkontext.data.world import Outside
     from inkontext.errors import Cancelled
-    from inkontext.evaluation.world import evaluate
-    from inkontext.evaluation.world_report import report_of, write_report
+    from inkontext.evaluation.world.report import report_of, write_report
+    from inkontext.evaluation.world.run import evaluate
 
     assert outside is None or isinstance(outside, Outside)
     with Progress(console=Console(stderr=True), transient=True) as bar:

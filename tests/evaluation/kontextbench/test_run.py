@@ -20,7 +20,7 @@ from inkontext.evaluation.kontextbench.run import Evaluation, evaluate
 from inkontext.evaluation.kontextbench.systems import Editor, Given
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.seeds import noise_seed
-from inkontext.evaluation.world_systems import ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 from tests.evaluation.kontextbench.fixture import Noisy, lines_of, small_bench, stand_in, write_lines
 

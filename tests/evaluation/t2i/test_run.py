@@ -19,7 +19,7 @@ from inkontext.evaluation.t2i.judges import FunctionJudge, Judge
 from inkontext.evaluation.t2i.plan import Plan, Task, read_plan
 from inkontext.evaluation.t2i.report import report_of
 from inkontext.evaluation.t2i.run import Generator, Given, evaluate
-from inkontext.evaluation.world_systems import ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 
 PARTI = "Prompt\tCategory\tChallenge\tNote\n" + "".join(

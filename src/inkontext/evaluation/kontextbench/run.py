@@ -28,7 +28,7 @@ from inkontext.evaluation.ledger import Ledger, Row, agree
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.statistics import DIGITS
-from inkontext.evaluation.world_systems import NoPicture
+from inkontext.evaluation.world.systems import NoPicture
 from inkontext.safety.pictures import read_picture
 
 Watch = Callable[[int, int], None]

@@ -10,7 +10,7 @@ from PIL import Image
 from inkontext.errors import PromptError
 from inkontext.evaluation.kontextbench.data import Item
 from inkontext.evaluation.seeds import noise_seed
-from inkontext.evaluation.world_systems import Folder, ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import Folder, ModelSystem, NoPicture
 
 
 class System(Protocol):

@@ -29,7 +29,7 @@ from inkontext.evaluation.t2i.judges import QUESTIONS, Judge, answer, unanswered
 from inkontext.evaluation.t2i.plan import Plan, Task
 from inkontext.evaluation.t2i.report import write_report
 from inkontext.evaluation.t2i.summary import body_of, speed_of
-from inkontext.evaluation.world_systems import Folder, ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import Folder, ModelSystem, NoPicture
 from inkontext.storage import write_json
 
 Watch = Callable[[int, int], None]

@@ -24,8 +24,8 @@ from inkontext.data.world.score import attributes, score
 from inkontext.errors import OptionError
 from inkontext.evaluation.ledger import Ledger, Row
 from inkontext.evaluation.statistics import middle, share, wilson
-from inkontext.evaluation.world_plan import Case, Plan, cases, outside_identity
-from inkontext.evaluation.world_systems import NoPicture, System
+from inkontext.evaluation.world.plan import Case, Plan, cases, outside_identity
+from inkontext.evaluation.world.systems import NoPicture, System
 
 _DIGITS: Final = 6  # decimals kept of every measure
 Watch = Callable[[int, int], None]

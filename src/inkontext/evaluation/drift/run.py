@@ -22,11 +22,11 @@ from PIL import Image
 from inkontext import __version__
 from inkontext.data.world.chain import Chain, sample_chain
 from inkontext.errors import OptionError, PromptError
-from inkontext.evaluation.drift_measures import Judge
-from inkontext.evaluation.drift_report import write_report
+from inkontext.evaluation.drift.measures import Judge
+from inkontext.evaluation.drift.report import write_report
 from inkontext.evaluation.ledger import Ledger, Row
 from inkontext.evaluation.statistics import bootstrap_mean
-from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.session import Session
 

@@ -14,9 +14,9 @@ from PIL import Image
 from inkontext.data.world.bench import CATEGORIES, bench_pairs, rebuild
 from inkontext.errors import DataError, OptionError, RunError
 from inkontext.evaluation.ledger import Ledger
-from inkontext.evaluation.world import evaluate
-from inkontext.evaluation.world_plan import Case, Plan, cases
-from inkontext.evaluation.world_systems import Compressed, Copy, Folder, ModelSystem, NoPicture, Target
+from inkontext.evaluation.world.plan import Case, Plan, cases
+from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.systems import Compressed, Copy, Folder, ModelSystem, NoPicture, Target
 from inkontext.pipeline import Pipeline
 
 PLAN = Plan(size=64, seed=1, limit=12)

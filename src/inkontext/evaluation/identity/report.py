@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.evaluation.identity_data import Series
+from inkontext.evaluation.identity.data import Series
 from inkontext.evaluation.problems import problem_tables
 from inkontext.evaluation.report import Bars, Cell, Curves, Pictures, Point, Report, Section, Table, small_copy
 from inkontext.evaluation.statistics import spread

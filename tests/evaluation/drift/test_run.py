@@ -13,9 +13,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from inkontext.data.world.chain import Chain, sample_chain
 from inkontext.data.world.render import render
 from inkontext.errors import OptionError
-from inkontext.evaluation.drift import Plan, evaluate, run_chain
-from inkontext.evaluation.drift_measures import Judge, psnr, ssim
-from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.evaluation.drift.measures import Judge, psnr, ssim
+from inkontext.evaluation.drift.run import Plan, evaluate, run_chain
+from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 
 

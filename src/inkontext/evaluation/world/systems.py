@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from inkontext.errors import OptionError, PictureError, PromptError
-from inkontext.evaluation.world_plan import Case
+from inkontext.evaluation.world.plan import Case
 from inkontext.geometry import native_frame
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.pipeline import Pipeline
