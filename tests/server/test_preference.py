@@ -22,7 +22,7 @@ from tests.server.conftest import KEY, Server, make_study
 __all__ = ["cli", "here"]  # fixtures
 
 
-def post(server: Server, study: Study, rater: str, *votes: tuple[str, str, str], **more: object) -> httpx.Response:
+def post(server: Server, study: Study, rater: str, /, *votes: tuple[str, str, str], **more: object) -> httpx.Response:
     rows = [dict(zip(("trial", "dimension", "choice"), vote, strict=True)) for vote in votes]
     return server.client.post("votes", json={"study": study.id, "rater": rater, "votes": rows} | more)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 from inkontext.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def autoencoder(
     limit: Annotated[int | None, typer.Option(help="How many pictures; all, or 100 of the world, by default.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", "-s", help="Which pictures; 0 by default.")] = None,
     vgg: Annotated[Path | None, typer.Option(help="torchvision's VGG-16 weights, for PDist.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep all in, and to resume from.")] = None,
+    out: e.Kept = None,
     device: o.Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 (default), bfloat16 or float16.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
+    json: e.Rows = None,
 ) -> None:
     """What pictures lose on their way through an autoencoder: PDist, SSIM, PSNR (the paper's table 1)."""
     _check(data, world, listed, (size, limit, seed), json, out)
@@ -65,9 +65,8 @@ def _check(
         raise OptionError("say which pictures: --data FOLDER or --world, one of them")
     if listed is not None and any(value is not None for value in chosen):
         raise OptionError("--list says which pictures and at which size; leave out --size, --limit and --seed")
-    if chosen[2] is not None and not 0 <= chosen[2] < 2**63:
-        raise OptionError(f"the seed is {chosen[2]}; it must be a whole number from 0")
-    check_places(json, out)
+    e.check_seed(chosen[2])
+    e.check_places(json, out)
 
 
 def _pictures(
@@ -108,32 +107,13 @@ def _run(
     pictures: PictureList, data: Path | None, systems: list[System], distance: VGGDistance | None, out: Path | None
 ) -> Evaluation:
     """Evaluate under a progress bar; an interruption says what is kept."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from inkontext.errors import Cancelled
     from inkontext.evaluation.autoencoder.run import evaluate
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pictures", total=len(pictures.entries))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        try:
-            return evaluate(pictures, data, systems, distance, out, watch)
-        except KeyboardInterrupt:
-            kept = f"what was done is kept in '{out}', run the same again to go on" if out else "nothing was written"
-            raise Cancelled(f"interrupted; {kept}") from None
+    with e.watched("pictures", len(pictures.entries), out) as watch:
+        return evaluate(pictures, data, systems, distance, out, watch)
 
 
 def _show(result: Evaluation, json: Path | None) -> None:
-    from rich.console import Console
-
     from inkontext.evaluation.autoencoder.report import report_of
 
-    report_of(result.body, result.notes).show(Console())
-    if json is not None:
-        from inkontext.storage import write_json
-
-        write_json(json, result.body)
+    e.tell(report_of(result.body, result.notes), result.body, json)

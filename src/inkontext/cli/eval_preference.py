@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkontext.cli.places import check_places
+from inkontext.cli import evaluating as e
 
 if TYPE_CHECKING:
     from inkontext.evaluation.preference.study import Study
@@ -136,29 +136,18 @@ def rate(
     study: StudyFolder,
     resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the intervals.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Of the bootstrap and of Elo's orders.")] = 0,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for report.html and results.json.")] = None,
+    json: e.Figures = None,
+    out: e.Written = None,
 ) -> None:
     """Rate the systems by the imported votes: Bradley-Terry, Elo, who wins against whom, agreement."""
-    check_places(json, out)
-    from rich.console import Console
-    from rich.progress import Progress
-
+    e.check_places(json, out)
     from inkontext.evaluation.preference.database import read_votes
     from inkontext.evaluation.preference.rate import results
     from inkontext.evaluation.preference.report import preference_report
     from inkontext.evaluation.preference.study import read_study
-    from inkontext.storage import write_json
 
     there = read_study(study)
     votes = read_votes(study, there)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rating", total=None)
-        body = results(there, votes, resamples, seed, lambda done, total: bar.update(task, completed=done, total=total))
-    report = preference_report(body)
-    report.show(Console())
-    if json is not None:
-        write_json(json, body)
-    if out is not None:
-        report.write(out)
-        write_json(out / "results.json", body)
+    with e.watched("rating", None) as watch:
+        body = results(there, votes, resamples, seed, watch)
+    e.tell(preference_report(body), body, json, out)

@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inkontext.errors import OptionError
-from inkontext.evaluation.autoencoder.metrics import psnr
 from inkontext.evaluation.autoencoder.pictures import PictureList, from_folder, from_world
 from inkontext.evaluation.autoencoder.report import report_of
 from inkontext.evaluation.autoencoder.run import NO_VGG, evaluate, moments
@@ -28,6 +27,7 @@ from inkontext.evaluation.autoencoder.systems import (
     latent_bytes,
     networks,
 )
+from inkontext.evaluation.fidelity import psnr
 from inkontext.pipeline import Pipeline
 from inkontext.weights.architecture import autoencoder_json
 from tests.weights.samples import SMALL_AUTOENCODER, random_state, reduced, save_bfl, to_diffusers

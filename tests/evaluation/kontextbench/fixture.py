@@ -13,8 +13,8 @@ from PIL import Image
 
 from inkontext.data.world.bench import write_bench
 from inkontext.evaluation.alignment.measure import Alignment
+from inkontext.evaluation.keyed import noise_seed
 from inkontext.evaluation.kontextbench.data import Item
-from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.world.systems import NoPicture
 
 ROWS = (0, 1, 2, 416, 417, 678, 679, 871, 872, 873, 874, 963)  # 3 local, 2 global, 2 character, 4 text, 1 style

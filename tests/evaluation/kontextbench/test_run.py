@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from inkontext.errors import OptionError
+from inkontext.evaluation.keyed import Given, noise_seed
 from inkontext.evaluation.kontextbench.data import Bench, Item, Selection, open_bench
 from inkontext.evaluation.kontextbench.metrics import Metric, metrics_named
 from inkontext.evaluation.kontextbench.report import report_of
 from inkontext.evaluation.kontextbench.run import Evaluation, evaluate
-from inkontext.evaluation.kontextbench.systems import Editor, Given
+from inkontext.evaluation.kontextbench.systems import Editor
 from inkontext.evaluation.score import Score
-from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 from tests.evaluation.kontextbench.fixture import Noisy, lines_of, small_bench, stand_in, write_lines

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from inkontext.errors import OptionError
+from inkontext.evaluation.keyed import Given, noise_seed
 from inkontext.evaluation.plugins import Plugin
 from inkontext.evaluation.report import Table
-from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.t2i.judges import FunctionJudge, Judge
 from inkontext.evaluation.t2i.plan import Plan, Task, read_plan
 from inkontext.evaluation.t2i.report import report_of
-from inkontext.evaluation.t2i.run import Generator, Given, evaluate
+from inkontext.evaluation.t2i.run import Generator, evaluate
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 

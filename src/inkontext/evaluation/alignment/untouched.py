@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from inkontext.evaluation.alignment.resampling import Similarity, reduced, soften, warp
+from inkontext.evaluation.fidelity import HIGHEST
 
-HIGHEST: Final = 99.0  # dB where not a value differs
 _AREA: Final = 1_500_000  # pixels at which edits are looked for; larger pictures are reduced
 _AROUND: Final = 1.5  # pixels: standard deviation of the window over which differences are averaged
 _VISIBLE: Final = 12.0  # grey levels, root mean square: a difference below is never called an edit

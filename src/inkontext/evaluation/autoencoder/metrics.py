@@ -1,4 +1,4 @@
-"""How near a reconstruction is to its picture: PSNR, SSIM, and a distance in VGG features.
+"""How near a reconstruction is to its picture in VGG features; PSNR and SSIM are in `evaluation/fidelity.py`.
 
 All three compare 8-bit RGB arrays `[H, W, 3]`, so that what is measured is what a file would hold.
 """
@@ -6,7 +6,6 @@ All three compare 8-bit RGB arrays `[H, W, 3]`, so that what is measured is what
 from __future__ import annotations
 
 import hashlib
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +16,6 @@ from inkontext.errors import OptionError, WeightsError
 if TYPE_CHECKING:
     import torch
 
-HIGHEST: Final = 99.0  # dB where not a value differs
-_WINDOW, _SIGMA = 11, 1.5
-_FLOOR, _CONTRAST = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 # VGG-16's convolutions up to each tap: relu1_2, relu2_2, relu3_3, relu4_3, relu5_3; torchvision's indices and widths.
 _STAGES: Final = (
     ((0, 64), (2, 64)), ((5, 128), (7, 128)), ((10, 256), (12, 256), (14, 256)),
@@ -27,37 +23,6 @@ _STAGES: Final = (
 )  # fmt: skip
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's channels
 _TORCHVISION: Final = "vgg16-397923af.pth"
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """10 log10(255² / mean squared error over all pixels and channels), dB; `HIGHEST` where not a value differs."""
-    error = float(np.square(a.astype(np.float64) - b.astype(np.float64)).mean())
-    return min(HIGHEST, 10 * math.log10(255**2 / error)) if error else HIGHEST
-
-
-def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004), the mean over the three channels and all whole windows.
-
-    Gaussian window of 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range 255, population covariance. Both sides
-    must be at least 11 pixels. As in scikit-image; torchmetrics (1.9) counts padded windows at the edges too.
-    """
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    mean_x, mean_y = _blur(x), _blur(y)
-    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
-    covariance = _blur(x * y) - mean_x * mean_y
-    over = (2 * mean_x * mean_y + _FLOOR) * (2 * covariance + _CONTRAST)
-    under = (mean_x**2 + mean_y**2 + _FLOOR) * (var_x + var_y + _CONTRAST)
-    return float((over / under).mean())
-
-
-def _blur(values: np.ndarray) -> np.ndarray:
-    """Gaussian means over the windows that lie inside: `[H, W, 3]` -> `[H - 10, W - 10, 3]`."""
-    offsets = np.arange(_WINDOW) - _WINDOW // 2
-    taps = np.exp(-(offsets**2) / (2 * _SIGMA**2))
-    taps /= taps.sum()
-    height, width = (side - _WINDOW + 1 for side in values.shape[:2])
-    rows = sum(tap * values[i : i + height] for i, tap in enumerate(taps))
-    return sum(tap * rows[:, i : i + width] for i, tap in enumerate(taps))  # type: ignore[index, return-value]
 
 
 class VGGDistance:

@@ -24,9 +24,10 @@ from PIL import Image
 
 from inkontext import __version__
 from inkontext.errors import OptionError, PictureError
-from inkontext.evaluation.autoencoder.metrics import VGGDistance, psnr, ssim
+from inkontext.evaluation.autoencoder.metrics import VGGDistance
 from inkontext.evaluation.autoencoder.pictures import Entry, PictureList, Reader, reader
 from inkontext.evaluation.autoencoder.systems import NoReconstructionError, System
+from inkontext.evaluation.fidelity import psnr, ssim
 from inkontext.evaluation.ledger import Ledger, Row
 from inkontext.evaluation.statistics import spread
 from inkontext.safety.provenance import save_picture

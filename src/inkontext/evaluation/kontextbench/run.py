@@ -19,14 +19,14 @@ from PIL import Image
 
 from inkontext import __version__
 from inkontext.errors import OptionError, PictureError, StorageError
+from inkontext.evaluation.keyed import Given, noise_seed
 from inkontext.evaluation.kontextbench.data import Bench, Item, Selection, Shard
 from inkontext.evaluation.kontextbench.metrics import Metric
 from inkontext.evaluation.kontextbench.report import write_report
 from inkontext.evaluation.kontextbench.summary import body_of
-from inkontext.evaluation.kontextbench.systems import Given, System
+from inkontext.evaluation.kontextbench.systems import System
 from inkontext.evaluation.ledger import Ledger, Row, agree
 from inkontext.evaluation.score import Score
-from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.statistics import DIGITS
 from inkontext.evaluation.world.systems import NoPicture
 from inkontext.safety.pictures import read_picture

@@ -1,16 +1,14 @@
-"""Where KontextBench's pictures come from: a model, or another system's folder."""
+"""Where KontextBench's pictures come from: a model; `keyed.Given` is another system's folder."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
 
-from inkontext.errors import PromptError
+from inkontext.evaluation.keyed import noise_seed, sample
 from inkontext.evaluation.kontextbench.data import Item
-from inkontext.evaluation.seeds import noise_seed
-from inkontext.evaluation.world.systems import Folder, ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 
 
 class System(Protocol):
@@ -37,22 +35,4 @@ class Editor:
 
     def make(self, item: Item, reference: Image.Image) -> Image.Image | NoPicture:
         seed = noise_seed(self.seed, item.key)
-        try:
-            result = self.model.pipeline.edit(reference, item.instruction, seed=seed, **self.model.sampling)
-        except PromptError as error:
-            return NoPicture(str(error), refused=True)
-        return result.images[0]
-
-
-class Given:
-    """Another system's pictures by key: KEY.png, KEY.jpg or KEY.webp."""
-
-    is_timed = False
-
-    def __init__(self, folder: Path) -> None:
-        """Raises OptionError where there is no folder, or no picture in it."""
-        self.folder = Folder(folder)
-        self.identity = self.folder.identity
-
-    def make(self, item: Item, reference: Image.Image) -> Image.Image | NoPicture:
-        return self.folder.read(item.key)
+        return sample(self.model.pipeline.edit, reference, item.instruction, seed=seed, **self.model.sampling)

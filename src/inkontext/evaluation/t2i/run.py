@@ -19,17 +19,17 @@ import torch
 from PIL import Image
 
 from inkontext import __version__
-from inkontext.errors import OptionError, PromptError
+from inkontext.errors import OptionError
+from inkontext.evaluation.keyed import Given, noise_seed, sample
 from inkontext.evaluation.ledger import Ledger, Row
 from inkontext.evaluation.problems import Problem
 from inkontext.evaluation.score import Score
-from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.statistics import DIGITS
 from inkontext.evaluation.t2i.judges import QUESTIONS, Judge, answer, unanswered
 from inkontext.evaluation.t2i.plan import Plan, Task
 from inkontext.evaluation.t2i.report import write_report
 from inkontext.evaluation.t2i.summary import body_of, speed_of
-from inkontext.evaluation.world.systems import Folder, ModelSystem, NoPicture
+from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.storage import write_json
 
 Watch = Callable[[int, int], None]
@@ -56,25 +56,7 @@ class Generator:
 
     def make(self, task: Task) -> Image.Image | NoPicture:
         seed = noise_seed(self.seed, task.key)
-        try:
-            result = self.model.pipeline.generate(task.text, size=self.size, seed=seed, **self.model.sampling)
-        except PromptError as error:
-            return NoPicture(str(error), refused=True)
-        return result.images[0]
-
-
-class Given:
-    """Another system's pictures by key: KEY.png, KEY.jpg or KEY.webp."""
-
-    is_timed = False
-
-    def __init__(self, folder: Path) -> None:
-        """Raises OptionError where there is no folder, or no picture in it."""
-        self.folder = Folder(folder)
-        self.identity = self.folder.identity
-
-    def make(self, task: Task) -> Image.Image | NoPicture:
-        return self.folder.read(task.key)
+        return sample(self.model.pipeline.generate, task.text, size=self.size, seed=seed, **self.model.sampling)
 
 
 @dataclass(frozen=True)
