@@ -46,6 +46,12 @@ def test_draws_differ_by_number_and_seed_and_repeat() -> None:
     assert len(set(drawn)) == 3 and drawn[0] == drawn[3]
 
 
+def test_an_edit_that_draws_the_first_fit_a_pixel_away_is_overcome() -> None:
+    before, after, motion = planted(13, 64, 0.3, 0)  # three spires of four are painted over
+    error = errors_of(measure(before, after), motion)
+    assert error is not None and error[0] <= 0.05 and error[1] <= 0.1 and error[2] <= 0.05
+
+
 def test_the_command_counts_what_is_outside(tmp_path: Path) -> None:
     words = ["--planted", "4", "--size", "64", "--json", str(tmp_path / "row.json")]
     subprocess.run([sys.executable, "-m", "benchmarks.alignment", *words], check=True, capture_output=True)

@@ -24,7 +24,7 @@ _TUKEY: Final = 4.685  # standard deviations at which Tukey's weight reaches zer
 _KNOTS: Final = 9  # of a tone curve
 _TONE: Final = 0.02  # of full range: tones that differ less are taken to agree
 _SETTLED: Final = 0.002  # pixels that a corner moves in the last step
-_FAR: Final = 2.0  # pixels that polishing may move a corner
+_FAR: Final = 4.0  # pixels that polishing may move a corner; edits drew `refine` as far as two from the truth
 _FEWEST: Final = 64  # steep pixels below which nothing can be told
 
 
