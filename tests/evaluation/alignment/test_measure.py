@@ -139,6 +139,18 @@ def test_an_edit_alone_does_not_move_the_picture() -> None:
     assert found.untouched_psnr == 99 and 0.6 < found.untouched_share < 0.71
 
 
+@pytest.mark.parametrize("size", [64, 256])
+def test_one_thing_more_of_a_kind_is_no_shift(size: int) -> None:
+    def rings(count: int) -> np.ndarray:
+        image = Image.new("RGB", (1024, 1024), (246, 134, 30))
+        for n in range(count):
+            box = (60 + 190 * n, 430, 220 + 190 * n, 590)
+            ImageDraw.Draw(image).ellipse(box, outline=(50, 90, 220), width=50)
+        return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+
+    check(measure(rings(2), rings(3)), (0, 0, 1, 0))
+
+
 def stripes() -> np.ndarray:
     return np.repeat(np.tile((np.arange(96) // 6 % 2 * 200 + 20).astype(np.uint8), (96, 1))[..., None], 3, 2)
 

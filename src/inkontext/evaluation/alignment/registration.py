@@ -24,6 +24,7 @@ _NEAR: Final = (-1, 0, 1)
 _REACH: Final = 0.23  # of a side: the largest shift that is tried
 _STARTS, _MORE_STARTS = 4, 16  # best guesses that are carried on; if none of them agrees clearly
 _CLEAR: Final = 0.6
+_AS_WELL: Final = 0.02  # of agreement: what repeats agrees about as well at several places; then the nearest counts
 _DULL: Final = 0.005  # of full range a pixel: slopes below are held back in the search
 _TEXTURE: Final = 0.02  # of full range a pixel: a steeper pixel has texture
 _LEAST: Final = 64  # pixels with texture, at least
@@ -90,10 +91,12 @@ def find(levels: list[Level]) -> Fit:
 
 
 def _best_near(starts: list[Similarity], level: Level) -> Fit:
-    """The fit that agrees best, from the best similarities around the starts."""
+    """The fit that agrees best, from the best similarities around the starts; the one at rest where it is as good."""
     near = {_near(s.a, i, j) for s in starts for i in _NEAR for j in _NEAR}
     nearest = search(level, sorted(near, key=lambda a: (a.real, a.imag)))[: max(_STARTS, len(starts) // 2)]
-    return max((refine(level, s, 12) for s in [Similarity(), *nearest]), key=lambda fit: fit.agreement)
+    at_rest = refine(level, Similarity(), 12)
+    best = max((refine(level, s, 12) for s in nearest), key=lambda fit: fit.agreement)
+    return best if best.agreement > at_rest.agreement + _AS_WELL else at_rest
 
 
 def _near(a: complex, i: int, j: int) -> complex:
