@@ -22,9 +22,9 @@ from rich.console import Console
 
 from benchmarks.table import show
 from inkontext.evaluation.statistics import middle
-from inkontext.evaluation.world import evaluate
-from inkontext.evaluation.world_plan import Plan
-from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.evaluation.world.plan import Plan
+from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.training.start import model_folder
 

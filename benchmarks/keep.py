@@ -28,12 +28,12 @@ from benchmarks.table import show
 from inkontext.data.world import Pair, sample_pair
 from inkontext.data.world.score import CHANGED_AT_LEAST
 from inkontext.errors import PromptError
-from inkontext.evaluation.drift_measures import SAME, psnr
 from inkontext.flow.expectation import expectation
 from inkontext.numerics import numerics_for
 from inkontext.pipeline import Pipeline
 from inkontext.result import Result
 from inkontext.sequence import pack, unpack
+from inkontext.session.drift import SAME, psnr
 from inkontext.session.keep import blend_latents, change_of, composite
 from inkontext.velocity import Velocity
 

@@ -11,7 +11,7 @@ from skimage.transform import AffineTransform
 from skimage.transform import warp as resample
 
 from inkontext.data.world import sample_pair
-from inkontext.evaluation.alignment import Alignment, measure
+from inkontext.evaluation.alignment.measure import Alignment, measure
 
 PHOTOGRAPHS: Final = ("astronaut", "chelsea", "coffee", "rocket")
 EDITS: Final = ("none", "painted", "recoloured", "replaced")

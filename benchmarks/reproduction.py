@@ -21,9 +21,9 @@ from rich.table import Table
 from torch import Tensor
 
 from inkontext.data.world.bench import CATEGORIES
-from inkontext.evaluation.world import evaluate
-from inkontext.evaluation.world_plan import Plan
-from inkontext.evaluation.world_systems import ModelSystem
+from inkontext.evaluation.world.plan import Plan
+from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.initialise import align_heads, initialise, initialise_autoencoder
 from inkontext.model.presets import PRESETS, Preset

@@ -27,7 +27,7 @@ from benchmarks.suite_parts import PARTS
 from inkontext.data.world import sample_pair
 from inkontext.data.world.bench import CATEGORIES, rows, write_bench
 from inkontext.evaluation.statistics import apportion, spread
-from inkontext.evaluation.world_systems import model_resolution
+from inkontext.evaluation.world.systems import model_resolution
 from inkontext.storage import write_json
 
 _RUN = [sys.executable, "-c", "from inkontext.cli.main import main; main()"]

@@ -23,7 +23,7 @@ from PIL import Image
 
 from inkontext.cli.main import app
 from inkontext.errors import InKontextError
-from inkontext.evaluation.preference import STUDY, Study, Trial, read_study
+from inkontext.evaluation.preference.study import STUDY, Study, Trial, read_study
 from inkontext.evaluation.report import Report, Table
 from inkontext.storage import atomic_path
 

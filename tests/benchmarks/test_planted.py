@@ -13,7 +13,7 @@ import pytest
 from benchmarks.planted import Motion, edited, errors_of, moved, planted
 from PIL import Image
 
-from inkontext.evaluation.alignment import measure
+from inkontext.evaluation.alignment.measure import measure
 
 
 def test_motions_are_numpys_and_pillows() -> None:
@@ -44,6 +44,12 @@ def test_errors_are_pixels_per_cent_and_degrees() -> None:
 def test_draws_differ_by_number_and_seed_and_repeat() -> None:
     drawn = [planted(*which)[2] for which in ((0, 32, 0.1, 0), (1, 32, 0.1, 0), (0, 32, 0.1, 1), (0, 32, 0.1, 0))]
     assert len(set(drawn)) == 3 and drawn[0] == drawn[3]
+
+
+def test_an_edit_that_draws_the_first_fit_a_pixel_away_is_overcome() -> None:
+    before, after, motion = planted(13, 64, 0.3, 0)  # three spires of four are painted over
+    error = errors_of(measure(before, after), motion)
+    assert error is not None and error[0] <= 0.05 and error[1] <= 0.1 and error[2] <= 0.05
 
 
 def test_the_command_counts_what_is_outside(tmp_path: Path) -> None:

@@ -45,6 +45,20 @@ def test_the_table_and_the_file(cli: Cli, here: Path, pictures: Image.Image) -> 
     assert again.out == done.out and (here / "b.json").read_bytes() == (here / "new/a.json").read_bytes()
 
 
+def test_the_page_shows_both_pictures_and_where_they_differ(cli: Cli, here: Path, pictures: Image.Image) -> None:
+    words = ("eval", "alignment", "before.png", "after.png")
+    assert cli(*words, "--json", "a.json", "--out", "page").code == 0
+    assert (here / "page/results.json").read_bytes() == (here / "a.json").read_bytes()
+    page = (here / "page/report.html").read_text()
+    assert all(f'src="pictures/{name}.png"' in page for name in ("before", "after", "difference"))
+    before, after, shown = (
+        np.asarray(Image.open(p).convert("RGB"), int)
+        for p in (here / "before.png", here / "after.png", here / "page/pictures/difference.png")
+    )
+    np.testing.assert_array_equal(shown, np.minimum(4 * np.abs(before - after), 255))
+    assert "cannot write into 'a.json'" in cli(*words, "--out", "a.json").complaint
+
+
 def test_a_larger_picture_is_said_to_be_resized(cli: Cli, here: Path, pictures: Image.Image) -> None:
     Image.open(here / "before.png").resize((240, 180), Image.Resampling.BICUBIC).save(here / "large.png")
     done = cli("eval", "alignment", "before.png", "large.png", "--json", "a.json")

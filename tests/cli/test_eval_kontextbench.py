@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from inkontext.evaluation import kontextbench
+from inkontext.evaluation.kontextbench import run as kontextbench
 from tests.cli.conftest import Cli, names
 from tests.cli.test_main import HEAVY, HELP, loaded
-from tests.evaluation.kontextbench_fixture import small_bench
+from tests.evaluation.kontextbench.fixture import small_bench
 
 METRICS = ("--metrics", "text_similarity,text_exact,identity")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inkontext.evaluation.preference import read_study
+from inkontext.evaluation.preference.study import read_study
 from tests.cli.conftest import Cli, names
 from tests.cli.test_main import HEAVY, HELP, loaded
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inkontext.evaluation import t2i
+from inkontext.evaluation.t2i import run as t2i
 from tests.cli.conftest import Cli, names
 from tests.cli.test_main import HEAVY, HELP, loaded
 

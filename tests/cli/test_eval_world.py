@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inkontext.evaluation import world
+from inkontext.evaluation.world import run as world
 from tests.cli.conftest import Cli, names
 from tests.cli.test_main import HEAVY, HELP, loaded
 

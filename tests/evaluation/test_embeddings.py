@@ -10,8 +10,8 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPModel, Dinov2Model
 
 from inkontext.errors import OptionError
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import metrics_named
+from inkontext.evaluation.kontextbench.data import Item
+from inkontext.evaluation.kontextbench.metrics import metrics_named
 from inkontext.weights.embedded import byte_clip_tokenizer
 
 

@@ -14,8 +14,8 @@ from skimage.transform import SimilarityTransform, warp
 from inkontext.errors import OptionError
 from inkontext.evaluation import faces
 from inkontext.evaluation.faces import PLACES, AuraFace, Face, aligned_face, similarity_to
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import Identity
+from inkontext.evaluation.kontextbench.data import Item
+from inkontext.evaluation.kontextbench.metrics import Identity
 from tests.evaluation.faces_fixture import TURNED, smooth
 
 ITEM = Item("k", "character", "show it on a beach", "k.png", Path("k.png"), 0, 0)

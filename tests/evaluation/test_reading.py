@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from inkontext import reading
-from inkontext.evaluation.kontextbench_data import Item
-from inkontext.evaluation.kontextbench_metrics import TextExact, TextSimilarity
+from inkontext.evaluation.kontextbench.data import Item
+from inkontext.evaluation.kontextbench.metrics import TextExact, TextSimilarity
 from inkontext.evaluation.reading import Reader
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 from inkontext.errors import OptionError
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.autoencoder import Evaluation
-    from inkontext.evaluation.autoencoder_list import PictureList
-    from inkontext.evaluation.autoencoder_metrics import VGGDistance
-    from inkontext.evaluation.autoencoder_systems import System
+    from inkontext.evaluation.autoencoder.metrics import VGGDistance
+    from inkontext.evaluation.autoencoder.pictures import PictureList
+    from inkontext.evaluation.autoencoder.run import Evaluation
+    from inkontext.evaluation.autoencoder.systems import System
 
 Models = Annotated[
     list[str] | None,
@@ -32,16 +32,16 @@ def autoencoder(
     limit: Annotated[int | None, typer.Option(help="How many pictures; all, or 100 of the world, by default.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", "-s", help="Which pictures; 0 by default.")] = None,
     vgg: Annotated[Path | None, typer.Option(help="torchvision's VGG-16 weights, for PDist.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep all in, and to resume from.")] = None,
+    out: e.Kept = None,
     device: o.Device = None,
     dtype: Annotated[str | None, typer.Option(help="float32 (default), bfloat16 or float16.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
+    json: e.Rows = None,
 ) -> None:
     """What pictures lose on their way through an autoencoder: PDist, SSIM, PSNR (the paper's table 1)."""
     _check(data, world, listed, (size, limit, seed), json, out)
     from rich.console import Console
 
-    from inkontext.evaluation.autoencoder_systems import beside, networks
+    from inkontext.evaluation.autoencoder.systems import beside, networks
     from inkontext.runtime.device import choose_device, choose_dtype
     from inkontext.weights.source import model_from_environment
 
@@ -65,16 +65,15 @@ def _check(
         raise OptionError("say which pictures: --data FOLDER or --world, one of them")
     if listed is not None and any(value is not None for value in chosen):
         raise OptionError("--list says which pictures and at which size; leave out --size, --limit and --seed")
-    if chosen[2] is not None and not 0 <= chosen[2] < 2**63:
-        raise OptionError(f"the seed is {chosen[2]}; it must be a whole number from 0")
-    check_places(json, out)
+    e.check_seed(chosen[2])
+    e.check_places(json, out)
 
 
 def _pictures(
     data: Path | None, listed: Path | None, chosen: tuple[int | None, int | None, int | None], out: Path | None
 ) -> PictureList:
     """The list asked for; one that is given is checked against the pictures."""
-    from inkontext.evaluation import autoencoder_list as lists
+    from inkontext.evaluation.autoencoder import pictures as lists
 
     if listed is not None:
         found = lists.read_list(listed)
@@ -98,7 +97,7 @@ def _source_option(source: str) -> str:
 
 
 def _distance(vgg: Path | None, device: object) -> VGGDistance | None:
-    from inkontext.evaluation.autoencoder_metrics import VGGDistance, find_vgg
+    from inkontext.evaluation.autoencoder.metrics import VGGDistance, find_vgg
 
     path = find_vgg(vgg)
     return VGGDistance(path, device) if path is not None else None  # type: ignore[arg-type]
@@ -108,32 +107,13 @@ def _run(
     pictures: PictureList, data: Path | None, systems: list[System], distance: VGGDistance | None, out: Path | None
 ) -> Evaluation:
     """Evaluate under a progress bar; an interruption says what is kept."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from inkontext.evaluation.autoencoder.run import evaluate
 
-    from inkontext.errors import Cancelled
-    from inkontext.evaluation.autoencoder import evaluate
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pictures", total=len(pictures.entries))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        try:
-            return evaluate(pictures, data, systems, distance, out, watch)
-        except KeyboardInterrupt:
-            kept = f"what was done is kept in '{out}', run the same again to go on" if out else "nothing was written"
-            raise Cancelled(f"interrupted; {kept}") from None
+    with e.watched("pictures", len(pictures.entries), out) as watch:
+        return evaluate(pictures, data, systems, distance, out, watch)
 
 
 def _show(result: Evaluation, json: Path | None) -> None:
-    from rich.console import Console
+    from inkontext.evaluation.autoencoder.report import report_of
 
-    from inkontext.evaluation.autoencoder_report import report_of
-
-    report_of(result.body, result.notes).show(Console())
-    if json is not None:
-        from inkontext.storage import write_json
-
-        write_json(json, result.body)
+    e.tell(report_of(result.body, result.notes), result.body, json)

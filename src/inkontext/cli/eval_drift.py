@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.drift import Evaluation, Plan
-    from inkontext.evaluation.world_systems import ModelSystem
+    from inkontext.evaluation.drift.run import Evaluation, Plan
+    from inkontext.evaluation.world.systems import ModelSystem
 
 
 def drift(
@@ -25,46 +25,29 @@ def drift(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep all in, and to resume from.")] = None,
+    out: e.Kept = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
+    json: e.Rows = None,
 ) -> None:
     """What many turns cost: a session beside one that feeds every picture back as a PNG."""
-    check_places(json, out)
-    from inkontext.evaluation.drift import Plan
-    from inkontext.evaluation.world_systems import ModelSystem
+    e.check_places(json, out)
+    from inkontext.evaluation.drift.run import Plan
+    from inkontext.evaluation.world.systems import ModelSystem
 
-    named = tuple(arm.strip() for arm in arms.split(",") if arm.strip())
+    named = e.listed(arms)
     Plan(64 if size is None else size, turns, seed, limit, named)  # its mistakes before the model's
     pipeline = o.load(model, device, dtype, None, None)
     plan = Plan(size or pipeline.resolution, turns, seed, limit, named)
     result = _run(plan, ModelSystem(pipeline, steps, guidance, true_cfg), out)
-    if json is not None:
-        from inkontext.storage import write_json
+    from inkontext.evaluation.drift.report import report_of
 
-        write_json(json, result.body)
+    e.tell(report_of(result.body, result.seconds), result.body, json)
 
 
 def _run(plan: Plan, system: ModelSystem, out: Path | None) -> Evaluation:
-    """Evaluate under a progress bar and print the table; an interruption says what is kept."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Evaluate under a progress bar; an interruption says what is kept."""
+    from inkontext.evaluation.drift.run import evaluate
 
-    from inkontext.errors import Cancelled
-    from inkontext.evaluation.drift import evaluate
-    from inkontext.evaluation.drift_report import report_of
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("edits", total=plan.limit * plan.turns * len(plan.arms))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        try:
-            result = evaluate(plan, system, out, watch)
-        except KeyboardInterrupt:
-            kept = f"whole chains are kept in '{out}', run the same again to go on" if out else "nothing was written"
-            raise Cancelled(f"interrupted; {kept}") from None
-    report_of(result.body, result.seconds).show(Console())
-    return result
+    with e.watched("edits", plan.limit * plan.turns * len(plan.arms), out, "whole chains are") as watch:
+        return evaluate(plan, system, out, watch)

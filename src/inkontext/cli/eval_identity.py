@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.identity import View
-    from inkontext.evaluation.identity_data import Collection
+    from inkontext.evaluation.identity.data import Collection
+    from inkontext.evaluation.identity.run import View
 
 
 def identity(
@@ -29,31 +29,21 @@ def identity(
     embedder: Annotated[
         str | None, typer.Option(help="Your own, picture -> vector: FILE.py:FUNCTION or MODULE:FUNCTION.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the page and results.json.")] = None,
+    out: e.Written = None,
     device: o.Device = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
+    json: e.Rows = None,
 ) -> None:
     """Is it still the same person or thing after one edit, or after many in turn?"""
-    check_places(json, out)
+    e.check_places(json, out)
     collection = _collection(pictures or [], pairs, series or [])
     views = _views(face_model, dino, clip, embedder, device)
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from inkontext.errors import Cancelled
-    from inkontext.evaluation.identity import evaluate
-    from inkontext.evaluation.identity_report import report_of, write_report
+    from inkontext.evaluation.identity.report import report_of, write_report
+    from inkontext.evaluation.identity.run import evaluate
     from inkontext.storage import write_json
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("series", total=len(collection.series))
-        try:
-            body = evaluate(collection, views, lambda done, total: bar.update(task, completed=done, total=total))
-        except KeyboardInterrupt:
-            raise Cancelled("interrupted; nothing was written") from None
-    report_of(body).show(Console())
-    if json is not None:
-        write_json(json, body)
+    with e.watched("series", len(collection.series)) as watch:
+        body = evaluate(collection, views, watch)
+    e.tell(report_of(body), body, json)
     if out is not None:
         write_report(body, collection.series, out)
         write_json(out / "results.json", body)
@@ -61,7 +51,7 @@ def identity(
 
 def _collection(pictures: list[str], pairs: str | None, series: list[str]) -> Collection:
     from inkontext.errors import OptionError
-    from inkontext.evaluation.identity_data import read_pairs, read_series
+    from inkontext.evaluation.identity.data import read_pairs, read_series
 
     if pairs is not None and series:
         raise OptionError("--pairs and --series are two kinds of input; give one")
@@ -81,7 +71,7 @@ def _views(
             "nothing to compare by was given; give --face-model FOLDER for faces, --dino or --clip FOLDER for "
             "anything else, or --embedder FILE.py:FUNCTION"
         )
-    from inkontext.evaluation.identity import FaceView, FunctionView, WholeView
+    from inkontext.evaluation.identity.run import FaceView, FunctionView, WholeView
 
     views: list[View] = []
     if face_model is not None:

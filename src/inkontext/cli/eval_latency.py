@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.latency import Job, System
+    from inkontext.evaluation.latency.run import Job, System
 
 
 def latency(
@@ -32,20 +32,24 @@ def latency(
     served: Annotated[str | None, typer.Option(help="The model that servers are asked for.")] = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for report.html and results.json.")] = None,
+    json: e.Figures = None,
+    out: e.Written = None,
 ) -> None:
     """Seconds a picture, cold and warm, stage by stage, beside the floor of arithmetic.
 
     Systems are measured in turn: our pipeline, diffusers' on the same folder, and servers.
     """
-    check_places(json, out)
+    e.check_places(json, out)
     wanted = _jobs(sizes, references, steps)
     systems = _servers(url or [], dialect or [], served)
     systems = [*_local(model, bool(url), diffusers, device, dtype), *systems]
     settings: dict[str, Any] = {"sizes": _numbers(sizes, "sizes") if sizes else None, "steps": steps}
-    body = _run(systems, wanted, repeats, settings)
-    _write(body, json, out)
+    from inkontext.evaluation.latency.report import latency_report
+    from inkontext.evaluation.latency.run import measure
+
+    with e.watched("measuring", None) as watch:
+        body = measure(systems, wanted, repeats, settings, watch)
+    e.tell(latency_report(body), body, json, out)
 
 
 def _numbers(text: str, name: str) -> list[int]:
@@ -58,7 +62,7 @@ def _numbers(text: str, name: str) -> list[int]:
 
 
 def _jobs(sizes: str | None, references: str, steps: int | None) -> list[Job]:
-    from inkontext.evaluation.latency import Job
+    from inkontext.evaluation.latency.run import Job
 
     sides: list[int | None] = [None] if sizes is None else [*_numbers(sizes, "sizes")]
     return [Job(side, count, steps) for side in sides for count in _numbers(references, "references")]
@@ -66,7 +70,7 @@ def _jobs(sizes: str | None, references: str, steps: int | None) -> list[Job]:
 
 def _servers(urls: list[str], dialects: list[str], served: str | None) -> list[System]:
     from inkontext.errors import OptionError
-    from inkontext.evaluation.latency_http import http_system
+    from inkontext.evaluation.latency.http import http_system
 
     if len(dialects) not in (1, len(urls)) or (dialects and not urls):
         raise OptionError("give one --dialect (bfl or openai) for all servers, or one for each --url")
@@ -85,7 +89,7 @@ def _local(
 
     if models is None and has_urls:
         return []
-    from inkontext.evaluation.latency_systems import Local
+    from inkontext.evaluation.latency.systems import Local
     from inkontext.weights.source import model_from_environment
 
     installed = find_spec("diffusers") is not None
@@ -106,37 +110,3 @@ def _apart(systems: list[Any]) -> list[System]:
         if seen[system.name] > 1:
             system.name = f"{system.name} #{seen[system.name]}"
     return systems
-
-
-def _run(systems: list[System], jobs: list[Job], repeats: int, settings: dict[str, Any]) -> dict[str, Any]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from inkontext.errors import Cancelled
-    from inkontext.evaluation.latency import measure
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description="measuring")
-
-        try:
-            return measure(systems, jobs, repeats, settings, watch)
-        except KeyboardInterrupt:
-            raise Cancelled("interrupted; nothing was written") from None
-
-
-def _write(body: dict[str, Any], json: Path | None, out: Path | None) -> None:
-    from rich.console import Console
-
-    from inkontext.evaluation.latency_report import latency_report
-    from inkontext.storage import write_json
-
-    report = latency_report(body)
-    report.show(Console())
-    if json is not None:
-        write_json(json, body)
-    if out is not None:
-        report.write(out)
-        write_json(out / "results.json", body)

@@ -1,4 +1,4 @@
-"""`inkontext eval preference VERB`: plan a blind comparison, import its votes, rate the systems."""
+"""`inkontext eval preference VERB`: plan a blind comparison, serve or import its votes, rate the systems."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inkontext.cli.places import check_places
+from inkontext.cli import evaluating as e
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.preference import Study
+    from inkontext.evaluation.preference.study import Study
 
 app = typer.Typer(name="preference", help="A blind comparison of systems by people.", no_args_is_help=True)
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
@@ -38,9 +38,9 @@ def plan(
 
     Keep study.json from the voters: it says which picture is whose.
     """
-    from inkontext.evaluation.preference import choose_dimensions
-    from inkontext.evaluation.preference_data import read_prompts, read_systems
-    from inkontext.evaluation.preference_folder import Order, write_study
+    from inkontext.evaluation.preference.data import read_prompts, read_systems
+    from inkontext.evaluation.preference.folder import Order, write_study
+    from inkontext.evaluation.preference.study import choose_dimensions
 
     order = Order(
         read_systems([*(systems or ()), *(more or ())]),
@@ -77,7 +77,9 @@ def _tell(study: Study, folder: Path, chosen: str | None) -> None:
     if study.left_out:
         first, system = next(iter(study.left_out.items()))
         print(f"{len(study.left_out)} keys are left out, not every system has their picture (of {first}: {system})")
-    print("give the voters index.html and pictures/; keep study.json")
+    print(
+        "let people vote with `inkontext eval preference serve`, or give them index.html and pictures/; keep study.json"
+    )
 
 
 @app.command("import")
@@ -88,8 +90,8 @@ def import_(
     """Take votes into the study's database; a row that cannot be taken is named, the others are."""
     from rich.console import Console
 
-    from inkontext.evaluation.preference import read_study
-    from inkontext.evaluation.preference_votes import import_votes
+    from inkontext.evaluation.preference.study import read_study
+    from inkontext.evaluation.preference.votes import import_votes
 
     console = Console(stderr=True)
     for outcome in import_votes(study, read_study(study), votes):
@@ -101,33 +103,51 @@ def import_(
 
 
 @app.command()
+def serve(
+    study: StudyFolder,
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    key: Annotated[
+        str | None, typer.Option(envvar="INKONTEXT_STUDY_KEY", help="Opens the results; a new random one by default.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the results' intervals.")] = 1000,
+) -> None:
+    """Let people vote in their browsers; votes go into the study's database as they are given."""
+    from inkontext.errors import OptionError
+
+    try:
+        import uvicorn
+
+        from inkontext.server.preference import listen, study_app
+    except ImportError as error:
+        raise OptionError(f"serving needs {error.name}; pip install 'inkontext[serve]'") from error
+    import secrets
+
+    secret = key or secrets.token_urlsafe(16)
+    served = study_app(study, secret, resamples)
+    waiting = listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{waiting.getsockname()[1]}"
+    print(f"voting:  {address}/", f"results: {address}/results?key={secret}", sep="\n", flush=True)
+    uvicorn.Server(uvicorn.Config(served, log_level="warning", access_log=False)).run(sockets=[waiting])
+
+
+@app.command()
 def rate(
     study: StudyFolder,
     resamples: Annotated[int, typer.Option(help="Draws of the bootstrap behind the intervals.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Of the bootstrap and of Elo's orders.")] = 0,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for report.html and results.json.")] = None,
+    json: e.Figures = None,
+    out: e.Written = None,
 ) -> None:
     """Rate the systems by the imported votes: Bradley-Terry, Elo, who wins against whom, agreement."""
-    check_places(json, out)
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from inkontext.evaluation.preference import read_study
-    from inkontext.evaluation.preference_rate import results
-    from inkontext.evaluation.preference_report import preference_report
-    from inkontext.evaluation.preference_votes import read_votes
-    from inkontext.storage import write_json
+    e.check_places(json, out)
+    from inkontext.evaluation.preference.database import read_votes
+    from inkontext.evaluation.preference.rate import results
+    from inkontext.evaluation.preference.report import preference_report
+    from inkontext.evaluation.preference.study import read_study
 
     there = read_study(study)
     votes = read_votes(study, there)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rating", total=None)
-        body = results(there, votes, resamples, seed, lambda done, total: bar.update(task, completed=done, total=total))
-    report = preference_report(body)
-    report.show(Console())
-    if json is not None:
-        write_json(json, body)
-    if out is not None:
-        report.write(out)
-        write_json(out / "results.json", body)
+    with e.watched("rating", None) as watch:
+        body = results(there, votes, resamples, seed, watch)
+    e.tell(preference_report(body), body, json, out)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inkontext.cli import evaluating as e
 from inkontext.cli import options as o
-from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
-    from inkontext.evaluation.world import Evaluation
-    from inkontext.evaluation.world_plan import Plan
-    from inkontext.evaluation.world_systems import System
+    from inkontext.data.world import Outside
+    from inkontext.evaluation.world.plan import Plan
+    from inkontext.evaluation.world.run import Evaluation
+    from inkontext.evaluation.world.systems import System
 
 
 def world(
@@ -29,32 +30,33 @@ def world(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
-    outputs: Annotated[Path | None, typer.Option(help="Score these pictures, KEY.png, instead of a model's.")] = None,
+    outputs: e.Outputs = None,
     baseline: Annotated[str | None, typer.Option(help="copy, target or autoencoder instead of a model.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep all in, and to resume from.")] = None,
+    out: e.Kept = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
+    json: e.Rows = None,
 ) -> None:
     """Held-out edits of the procedural world: was the asked change made, and did everything else stay?"""
-    sampled = any(value is not None for value in (steps, guidance, true_cfg))
-    _check(outputs, baseline, sampled, json, out)
+    sampling = steps, guidance, true_cfg
+    _check(outputs, baseline, any(value is not None for value in sampling), json, out)
     from inkontext.data.world import Outside
-    from inkontext.evaluation.world_plan import Plan
+    from inkontext.evaluation.world.plan import Plan
 
-    wanted = tuple(task.strip() for task in tasks.split(",") if task.strip())
+    wanted = e.listed(tasks)
     plan = Plan(64 if size is None else size, seed, limit, wanted)  # its mistakes before the model's
     outside = Outside(photos, emoji) if photos or emoji else None
-    from inkontext.evaluation.world_systems import model_resolution
+    from inkontext.evaluation.world.systems import model_resolution
     from inkontext.weights.source import model_from_environment
 
     name = model or model_from_environment()
     plan = plan if size is not None else Plan(model_resolution(name), seed, limit, wanted)
-    result = _run(plan, _system(name, outputs, baseline, device, dtype, (steps, guidance, true_cfg)), outside, out)
-    if json is not None:
-        from inkontext.storage import write_json
+    result = _run(plan, _system(name, outputs, baseline, device, dtype, sampling), outside, out)
+    from inkontext.evaluation.world.report import report_of, write_report
 
-        write_json(json, result.body)
+    e.tell(report_of(result.body, result.seconds), result.body, json)
+    if out is not None:
+        print(f"report: {write_report(result.body, out, outside)}")
 
 
 def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path | None, out: Path | None) -> None:
@@ -67,14 +69,14 @@ def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path
         raise OptionError("--baseline and --outputs are two sources of pictures; give one")
     if sampled and (baseline is not None or outputs is not None):
         raise OptionError("--steps, --guidance and --true-cfg belong to a model; leave them out here")
-    check_places(json, out)
+    e.check_places(json, out)
 
 
 def _system(
     name: str, outputs: Path | None, baseline: str | None, device: str | None, dtype: str | None,
-    sampling: tuple[int | None, float | None, float | None],
+    sampling: e.Sampling,
 ) -> System:  # fmt: skip
-    from inkontext.evaluation import world_systems as systems
+    from inkontext.evaluation.world import systems
 
     if outputs is not None:
         return systems.Folder(outputs)
@@ -89,29 +91,9 @@ def _system(
     return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling)
 
 
-def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evaluation:
-    """Evaluate under a progress bar and print the table; an interruption says what is kept."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _run(plan: Plan, system: System, outside: Outside | None, out: Path | None) -> Evaluation:
+    """Evaluate under a progress bar; an interruption says what is kept."""
+    from inkontext.evaluation.world.run import evaluate
 
-    from inkontext.data.world import Outside
-    from inkontext.errors import Cancelled
-    from inkontext.evaluation.world import evaluate
-    from inkontext.evaluation.world_report import report_of, write_report
-
-    assert outside is None or isinstance(outside, Outside)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pairs", total=sum(plan.counts().values()))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        try:
-            result = evaluate(plan, system, outside, out, watch)
-        except KeyboardInterrupt:
-            kept = f"what was done is kept in '{out}', run the same again to go on" if out else "nothing was written"
-            raise Cancelled(f"interrupted; {kept}") from None
-    report_of(result.body, result.seconds).show(Console())
-    if out is not None:
-        Console().print(f"report: {write_report(result.body, out, outside)}", highlight=False, soft_wrap=True)
-    return result
+    with e.watched("pairs", sum(plan.counts().values()), out) as watch:
+        return evaluate(plan, system, outside, out, watch)

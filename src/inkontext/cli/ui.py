@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,9 @@ def ui(
     sessions: Annotated[Path, typer.Option(help="Folder where the conversations are kept.")] = Path(
         "inkontext-sessions"
     ),
+    study: Annotated[
+        Path | None, typer.Option(help="A preference study, served at /preference/ beside the page.")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     model: o.Model = None,
     device: o.Device = None,
@@ -41,10 +45,15 @@ def ui(
         raise OptionError(f"'{sessions}' is a file; name a folder with --sessions")
     from inkontext.server.app import create_app
 
-    app = create_app(o.load(model, device, dtype, autoencoder, text), sessions)
+    key = secrets.token_urlsafe(16)
+    app = create_app(
+        o.load(model, device, dtype, autoencoder, text), sessions, study=None if study is None else (study, key)
+    )
     seen = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{seen}:{door.getsockname()[1]}/"
     print(f"{address}  (conversations are kept in {sessions}; Ctrl-C ends)", flush=True)
+    if study is not None:
+        print(f"voting: {address}preference/  results: {address}preference/results?key={key}", flush=True)
     if browser:
         import threading
         import webbrowser

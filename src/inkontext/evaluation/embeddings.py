@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.score import Last
-from inkontext.evaluation.world_systems import digest
+from inkontext.evaluation.world.systems import digest
 from inkontext.runtime.device import choose_device
 from inkontext.weights.quiet import no_bars
 

@@ -99,20 +99,33 @@ class Report:
             OptionError: matplotlib is not installed and there is something to plot.
             StorageError: the disk refuses.
         """
+        plots = self._plots()
+        for number, svg in plots.items():
+            with atomic_path(folder / "plots" / f"{number:02d}-{_slug(self.sections[number].title)}.svg") as path:
+                path.write_text(svg, encoding="utf-8")
+        with atomic_path(folder / "report.html") as path:
+            path.write_text(self._page(plots), encoding="utf-8")
+        return folder / "report.html"
+
+    def html(self) -> str:
+        """The page alone. Raises OptionError as `write` does."""
+        return self._page(self._plots())
+
+    def _plots(self) -> dict[int, str]:
+        """SVG by the section's number."""
+        return {n: plot(s) for n, s in enumerate(self.sections) if isinstance(s, Curves | Bars)}
+
+    def _page(self, plots: dict[int, str]) -> str:
         parts = [f"<h1>{escape(self.title)}</h1>", _facts(self.facts)]
         for number, section in enumerate(self.sections):
             if isinstance(section, Curves | Bars):
-                svg = plot(section)
-                with atomic_path(folder / "plots" / f"{number:02d}-{_slug(section.title)}.svg") as path:
-                    path.write_text(svg, encoding="utf-8")
+                svg = plots[number]
                 parts.append(f"<h2>{escape(section.title)}</h2><figure>{svg[svg.index('<svg') :]}</figure>")
             elif isinstance(section, Table):
                 parts.append(_html_table(section))
             else:
                 parts.append(_html_pictures(section))
-        with atomic_path(folder / "report.html") as path:
-            path.write_text(_PAGE.format(title=escape(self.title), body="\n".join(parts)), encoding="utf-8")
-        return folder / "report.html"
+        return _PAGE.format(title=escape(self.title), body="\n".join(parts))
 
 
 def shown(value: Cell) -> str:

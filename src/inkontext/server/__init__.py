@@ -1,1 +1,1 @@
-"""Serving a model: the app, and the page where people edit."""
+"""What answers over HTTP: one app, the page, and the routers that join it."""

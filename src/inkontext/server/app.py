@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from inkontext import __version__
 from inkontext.pipeline import Pipeline
 from inkontext.server.pictures import pictures_of
+from inkontext.server.preference import router
 from inkontext.server.ui.desk import PAGE_PIXELS, Desk
 
 # The page needs nothing of anybody else, and nobody else's page may hold it. Gradio compiles its templates in the
@@ -30,13 +31,18 @@ _HEADERS: Final = (
 
 
 def create_app(
-    pipeline: Pipeline, sessions: Path, *, most_pixels: int = PAGE_PIXELS, most_bytes: int = 200_000_000
-) -> FastAPI:
+    pipeline: Pipeline, sessions: Path, *, study: tuple[Path, str] | None = None, most_pixels: int = PAGE_PIXELS,
+    most_bytes: int = 200_000_000,
+) -> FastAPI:  # fmt: skip
     """The application around a loaded model.
 
     Args:
         sessions: folder of the conversations.
+        study: folder of a preference study to be voted on at `/preference/`, and the key to its results.
         most_pixels, most_bytes: of an uploaded picture.
+
+    Raises:
+        DataError: the study's folder holds none.
     """
     desk = Desk(pipeline, sessions, most_pixels)
 
@@ -54,6 +60,8 @@ def create_app(
         return {"status": "ok", "version": __version__, "model": pipeline.model}
 
     app.include_router(pictures_of(desk))
+    if study is not None:
+        app.include_router(router(*study), prefix="/preference")
     _mount_page(app, desk, most_bytes)
     app.add_middleware(_Headers)
     return app

@@ -1,0 +1,1 @@
+"""Did the picture move, and was the rest left alone?"""

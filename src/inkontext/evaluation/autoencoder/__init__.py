@@ -1,0 +1,1 @@
+"""What an autoencoder loses: table 1 of the paper."""

@@ -1,0 +1,1 @@
+"""What successive edits cost."""

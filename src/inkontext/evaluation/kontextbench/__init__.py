@@ -1,0 +1,1 @@
+"""KontextBench: the published layout, five categories, resumable and in shards."""

@@ -1,0 +1,1 @@
+"""A blind pairwise study: plan, page, votes, ratings."""

@@ -1,0 +1,1 @@
+"""Text to image: the paper's five questions."""

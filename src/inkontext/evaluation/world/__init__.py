@@ -1,0 +1,1 @@
+"""The procedural world, whose truth is known."""

@@ -1,0 +1,185 @@
+"""Where the pictures come from that the world's bench measures: a model, another system's folder, a baseline."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from inkontext.errors import OptionError, PictureError, PromptError
+from inkontext.evaluation.world.plan import Case
+from inkontext.geometry import native_frame
+from inkontext.model.autoencoder import AutoEncoder
+from inkontext.pipeline import Pipeline
+from inkontext.request import read_options
+from inkontext.safety.pictures import read_picture
+from inkontext.weights import load
+from inkontext.weights.source import resolve
+from inkontext.weights.tensors import fingerprint
+
+BASELINES: Final = ("copy", "target", "autoencoder")
+_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
+_SAMPLES: Final = 64  # elements of a tensor that go into its digest
+
+
+@dataclass(frozen=True)
+class NoPicture:
+    """Why there is no picture. `refused`: the system answered with a refusal, which counts as a failure."""
+
+    reason: str
+    refused: bool = False
+
+
+class System(Protocol):
+    """What is measured. `identity` is all that its pictures depend on."""
+
+    identity: dict[str, Any]
+
+    def make(self, case: Case) -> Image.Image | NoPicture: ...
+
+
+class ModelSystem:
+    """A pipeline that edits, or generates where there is no reference; the noise's seed is the pair's."""
+
+    def __init__(
+        self, pipeline: Pipeline, steps: int | None = None, guidance: float | None = None, true_cfg: float | None = None
+    ) -> None:
+        """None takes the model's own. Raises OptionError for what the model cannot do."""
+        self.pipeline = pipeline
+        self.sampling = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
+        options = read_options(
+            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, negative=None, solver=None, scheme=None,
+            fit=None, reference_numerics=None, **self.sampling,
+        )  # fmt: skip
+
+        self.identity = {
+            "kind": "model",
+            **pipeline.model,
+            "weights": digest(pipeline.transformer, pipeline.autoencoder, pipeline.towers.t5, pipeline.towers.clip),
+            "resolution": pipeline.resolution,
+            "steps": options.steps,
+            "solver": options.solver,
+            "guidance": options.guidance,
+            "true_cfg": options.true_cfg,
+            "device": pipeline.device.type,
+            "dtype": str(pipeline.dtype).removeprefix("torch."),
+        }
+
+    def make(self, case: Case) -> Image.Image | NoPicture:
+        pair = case.pair
+        try:
+            if not pair.references:
+                size = (pair.size, pair.size)
+                return self.pipeline.generate(pair.instruction, size=size, seed=pair.seed, **self.sampling).images[0]
+            first, *more = pair.references
+            return self.pipeline.edit(
+                first, pair.instruction, references=more, seed=pair.seed, **self.sampling
+            ).images[0]  # fmt: skip
+        except PromptError as error:
+            return NoPicture(str(error), refused=True)
+
+
+class Copy:
+    """The unedited reference; without one, the target's mean colour. Nothing of it may succeed."""
+
+    def __init__(self) -> None:
+        self.identity: dict[str, Any] = {"kind": "baseline", "name": "copy"}
+
+    def make(self, case: Case) -> Image.Image | NoPicture:
+        pair = case.pair
+        if pair.base >= 0:
+            return pair.references[pair.base]
+        mean = np.asarray(pair.target).mean(axis=(0, 1)).round().astype(np.uint8)
+        return Image.fromarray(np.broadcast_to(mean, (pair.size, pair.size, 3)).copy())
+
+
+class Target:
+    """The right answer: the upper bound of every measure."""
+
+    def __init__(self) -> None:
+        self.identity: dict[str, Any] = {"kind": "baseline", "name": "target"}
+
+    def make(self, case: Case) -> Image.Image | NoPicture:
+        return case.pair.target
+
+
+class Compressed:
+    """The right answer through a model's autoencoder: the most that its latent space lets any sampler reach."""
+
+    def __init__(self, autoencoder: AutoEncoder, resolution: int, model: dict[str, Any]) -> None:
+        self.autoencoder, self.resolution = autoencoder, resolution
+        self.device = next(autoencoder.parameters()).device
+        self.identity: dict[str, Any] = {
+            "kind": "baseline", "name": "autoencoder", **model, "device": self.device.type,
+        }  # fmt: skip
+
+    @classmethod
+    def from_pretrained(cls, name: str, device: torch.device) -> Compressed:
+        """The autoencoder alone of a model, in float32."""
+        source = resolve(name)
+        files, cfg = load.autoencoder_of(source)
+        module = load.load_autoencoder(files, cfg, load.place_all(device, torch.float32))
+        model = {"model": source.card.name if source.card else source.name}
+        return cls(module, model_resolution(name), model | {"fingerprint": fingerprint(source.autoencoder)})
+
+    @torch.no_grad()
+    def make(self, case: Case) -> Image.Image | NoPicture:
+        target = case.pair.target
+        frame = native_frame(target.size, self.resolution)
+        x = torch.from_numpy(np.array(frame.place(target))).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        out = self.autoencoder.decode(self.autoencoder.encode(x))[0].clamp(-1, 1)
+        pixels = ((out + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
+        return frame.restore(Image.fromarray(pixels.cpu().numpy()))
+
+
+class Folder:
+    """Another system's pictures, named after the keys of the pairs: 0000.png, 0001.webp, …"""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OptionError where there is no folder, or no picture in it."""
+        if not folder.is_dir():
+            raise OptionError(f"there is no folder '{folder}'; give the one that holds the pictures, KEY.png")
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+        if not found:
+            raise OptionError(f"the folder '{folder}' holds no picture; name them by key, such as 0000.png")
+        self.files = {p.stem: p for p in reversed(found)}
+        names = "\n".join(f"{key} {path.stat().st_size}" for key, path in sorted(self.files.items()))
+        digest = hashlib.sha256(names.encode()).hexdigest()[:16]
+        self.identity: dict[str, Any] = {"kind": "outputs", "digest": digest}
+
+    def make(self, case: Case) -> Image.Image | NoPicture:
+        return self.read(case.key)
+
+    def read(self, key: str) -> Image.Image | NoPicture:
+        """The picture named after a key."""
+        path = self.files.get(key)
+        if path is None:
+            return NoPicture("no such picture")
+        try:
+            return read_picture(path).rgb
+        except PictureError as error:
+            return NoPicture(str(error).replace(str(path), path.name))
+
+
+def model_resolution(name: str) -> int:
+    """The side in pixels of the pictures a model was made for; reads headers only."""
+    source = resolve(name)
+    return load.sampling_of(source, load.transformer_of(source)[1]).resolution
+
+
+def digest(*modules: nn.Module) -> str:
+    """A short hash of weights as they are in memory: names, shapes and evenly spaced elements of every tensor."""
+    out = hashlib.sha256()
+    for module in modules:
+        for name, tensor in sorted(module.state_dict().items()):
+            flat = tensor.detach().flatten()
+            step = max(1, flat.numel() // _SAMPLES)
+            out.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            out.update(flat[::step].double().cpu().numpy().tobytes())
+    return out.hexdigest()[:16]
