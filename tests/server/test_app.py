@@ -15,6 +15,7 @@ from inkontext import __version__
 from inkontext.pipeline import Pipeline
 from inkontext.server.app import create_app
 from inkontext.session import Session
+from tests.server.conftest import KEY, make_study
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +73,12 @@ def test_the_pages_html_loads_nothing_from_elsewhere(client: TestClient) -> None
     html = client.get("/").text
     loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=[\"'](https?:)?//([^\"'/]+)", html)
     assert {host for _, host in loaded} <= {"testserver"}
+
+
+def test_a_study_is_voted_on_beside_the_page(pipeline: Pipeline, tmp_path: Path) -> None:
+    make_study(tmp_path)
+    with TestClient(create_app(pipeline, tmp_path / "sessions", study=(tmp_path / "study", KEY))) as client:
+        assert "<html" in client.get("/preference/").text
+        assert client.get("/preference/next", params={"rater": "ada"}).status_code == 200
+        assert client.get("/preference/results", params={"key": "wrong"}).status_code == 403
+        assert client.get("/health").json()["status"] == "ok"

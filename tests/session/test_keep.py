@@ -94,14 +94,6 @@ def test_a_change_of_the_whole_picture_is_no_noise(by: int) -> None:
     assert (change_of(Image.fromarray(before), after, after) == 1).all()
 
 
-def test_a_mask_has_the_last_word() -> None:
-    before, after = Image.new("RGB", (SIDE, SIDE)), Image.new("RGB", (SIDE, SIDE), "white")
-    allowed = np.zeros((SIDE, SIDE), np.float32)
-    allowed[:, 32:] = 255
-    weight = change_of(before, after, after, Image.fromarray(allowed))
-    assert not weight[:, :32].any() and (weight[:, 32:] == 1).all()
-
-
 @given(seed=st.integers(0, 99), alpha=st.booleans())
 def test_bytes_are_the_ancestors_where_the_weight_is_nothing(seed: int, alpha: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -29,9 +29,7 @@ LOW: Final = 0.5  # of the threshold: what hangs together with a change belongs 
 _CELL: Final = GRID // 2  # pixels a latent covers
 
 
-def change_of(
-    before: Image.Image, drawn: Image.Image, expected: Image.Image, allowed: Image.Image | None = None
-) -> np.ndarray:
+def change_of(before: Image.Image, drawn: Image.Image, expected: Image.Image) -> np.ndarray:
     """How much of a canvas is new: float32 `[H, W]`, 1 where it changed, fading to 0 a little outside.
 
     The evidence for a change is the geometric mean of two differences from `before`, that of what was drawn and that
@@ -43,7 +41,6 @@ def change_of(
 
     Args:
         before, drawn, expected: RGB of one size.
-        allowed: mode L, 0 = must be kept whatever was found.
     """
     old, new, mean = (
         torch.from_numpy(np.array(im, dtype=np.float32)).permute(2, 0, 1)[None] for im in (before, drawn, expected)
@@ -57,9 +54,7 @@ def change_of(
         threshold = min(max(TIMES * chance, LEAST), MOST)
         changed = _grow(evidence > threshold, evidence > threshold * LOW)
         changed = -_wide(-_wide(changed, 2 * reach), 2 * reach)  # closed
-    free = torch.ones_like(changed) if allowed is None else torch.from_numpy(np.array(allowed))[None, None].float()
-    weight = _mean(_wide(changed, reach), reach) * (free > 0)
-    return weight[0, 0].clamp(0, 1).numpy()
+    return _mean(_wide(changed, reach), reach)[0, 0].clamp(0, 1).numpy()
 
 
 def _moved(a: Tensor, b: Tensor, reach: int) -> Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL import Image, ImageChops
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from inkontext.cues import CueReport, draw, gone, settle
@@ -69,7 +70,7 @@ def make(
         parent.picture, how.prompt, references=references, mask=mask, seed=how.seed, steps=how.steps,
         guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, solver=how.solver, size=how.size,
         callback=callback, context_latents=None if cues else parent.latents, cues=cues, position=how.position,
-        expect=how.size is None,
+        expect=how.size is None and mask is None,
     )  # fmt: skip
     made = _finish(pipeline, parent, how, mask, result)
     if not cues:
@@ -87,13 +88,13 @@ def _finish(pipeline: Pipeline, parent: Parent, how: How, mask: Image.Image | No
     frame = Frame(**record["frame"])
     canvas = raw if mask is None and raw.mode == "RGB" and _is_canvas(frame) else pipeline.decode(latents)
 
-    # What changed, on the canvas and on the picture.
-    free = None if mask is None else mask.point(_ANY)
-    allowed = None if free is None else frame.place(free.convert("F"), Image.Resampling.BOX)
-    weight = change_of(parent.canvas, canvas, pipeline.decode(result.expected[0]), allowed)
-    change = weight_on_picture(weight, frame)
-    if free is not None:
-        change = ImageChops.multiply(change, free)
+    # What changed, on the canvas and on the picture: what the mask says, or what is found.
+    if mask is None:
+        weight = change_of(parent.canvas, canvas, pipeline.decode(result.expected[0]))
+        change = weight_on_picture(weight, frame)
+    else:
+        change = mask.point(_ANY)
+        weight = (np.asarray(frame.place(change.convert("F"), Image.Resampling.BOX)) > 0).astype(np.float32)
     if not how.keep:
         return Made(raw, raw, latents, canvas, change, record)
 
