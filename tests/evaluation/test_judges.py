@@ -17,7 +17,7 @@ from inkontext.errors import OptionError
 from inkontext.evaluation import judges
 from inkontext.evaluation.judges import QUESTIONS, FunctionJudge, Judge, TextExact, TextSimilarity, answer, judges_for
 from inkontext.evaluation.judges import unanswered as why
-from inkontext.evaluation.plugins import Plugin, load_function
+from inkontext.plugins import Plugin, load_function
 from inkontext.evaluation.reading import Reader
 from inkontext.weights.embedded import byte_clip_tokenizer
 from tests.evaluation.test_reading import sign

@@ -13,7 +13,7 @@ from PIL import Image
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.judges import FunctionJudge, Judge
-from inkontext.evaluation.plugins import Plugin
+from inkontext.plugins import Plugin
 from inkontext.evaluation.report import Table
 from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.t2i import Generator, Given, evaluate

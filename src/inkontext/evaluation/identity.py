@@ -20,7 +20,7 @@ from inkontext import __version__
 from inkontext.errors import OptionError, PictureError
 from inkontext.evaluation import faces
 from inkontext.evaluation.identity_data import Collection, Series
-from inkontext.evaluation.plugins import Plugin, told
+from inkontext.plugins import Plugin, told
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.statistics import DIGITS, figures
 from inkontext.safety.pictures import read_picture
