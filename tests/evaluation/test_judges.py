@@ -17,8 +17,8 @@ from inkontext.errors import OptionError
 from inkontext.evaluation import judges
 from inkontext.evaluation.judges import QUESTIONS, FunctionJudge, Judge, TextExact, TextSimilarity, answer, judges_for
 from inkontext.evaluation.judges import unanswered as why
-from inkontext.plugins import Plugin, load_function
 from inkontext.evaluation.reading import Reader
+from inkontext.plugins import Plugin, load_function
 from inkontext.weights.embedded import byte_clip_tokenizer
 from tests.evaluation.test_reading import sign
 

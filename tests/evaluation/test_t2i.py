@@ -13,7 +13,6 @@ from PIL import Image
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.judges import FunctionJudge, Judge
-from inkontext.plugins import Plugin
 from inkontext.evaluation.report import Table
 from inkontext.evaluation.seeds import noise_seed
 from inkontext.evaluation.t2i import Generator, Given, evaluate
@@ -21,6 +20,7 @@ from inkontext.evaluation.t2i_plan import Plan, Task, read_plan
 from inkontext.evaluation.t2i_report import report_of
 from inkontext.evaluation.world_systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
+from inkontext.plugins import Plugin
 
 PARTI = "Prompt\tCategory\tChallenge\tNote\n" + "".join(
     f"prompt {n} of animals\tAnimals\t{'Basic' if n % 2 else 'Complex'}\t\n" for n in range(6)

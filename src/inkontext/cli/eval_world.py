@@ -11,6 +11,7 @@ from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
+    from inkontext.data.world import Outside
     from inkontext.evaluation.world import Evaluation
     from inkontext.evaluation.world_plan import Plan
     from inkontext.evaluation.world_systems import System
@@ -29,6 +30,11 @@ def world(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    quality: o.Quality = None,
+    candidates: o.Candidates = None,
+    scorer: Annotated[
+        str | None, typer.Option(help="Who chooses: agreement, a plug-in, or world, which sees the truth.")
+    ] = None,
     outputs: Annotated[Path | None, typer.Option(help="Score these pictures, KEY.png, instead of a model's.")] = None,
     baseline: Annotated[str | None, typer.Option(help="copy, target or autoencoder instead of a model.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep all in, and to resume from.")] = None,
@@ -37,7 +43,8 @@ def world(
     json: Annotated[Path | None, typer.Option("--json", help="Also write the figures and every row here.")] = None,
 ) -> None:
     """Held-out edits of the procedural world: was the asked change made, and did everything else stay?"""
-    sampled = any(value is not None for value in (steps, guidance, true_cfg))
+    chosen = (quality, candidates, scorer)
+    sampled = any(value is not None for value in (steps, guidance, true_cfg, *chosen))
     _check(outputs, baseline, sampled, json, out)
     from inkontext.data.world import Outside
     from inkontext.evaluation.world_plan import Plan
@@ -50,7 +57,8 @@ def world(
 
     name = model or model_from_environment()
     plan = plan if size is not None else Plan(model_resolution(name), seed, limit, wanted)
-    result = _run(plan, _system(name, outputs, baseline, device, dtype, (steps, guidance, true_cfg)), outside, out)
+    system = _system(name, outputs, baseline, device, dtype, (steps, guidance, true_cfg), chosen, outside)
+    result = _run(plan, system, outside, out)
     if json is not None:
         from inkontext.storage import write_json
 
@@ -66,13 +74,17 @@ def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path
     if baseline is not None and outputs is not None:
         raise OptionError("--baseline and --outputs are two sources of pictures; give one")
     if sampled and (baseline is not None or outputs is not None):
-        raise OptionError("--steps, --guidance and --true-cfg belong to a model; leave them out here")
+        raise OptionError(
+            "--steps, --guidance, --true-cfg, --quality, --candidates and --scorer belong to a model; "
+            "leave them out here"
+        )
     check_places(json, out)
 
 
 def _system(
     name: str, outputs: Path | None, baseline: str | None, device: str | None, dtype: str | None,
-    sampling: tuple[int | None, float | None, float | None],
+    sampling: tuple[int | None, float | None, float | None], chosen: tuple[str | None, int | None, str | None],
+    outside: Outside | None,
 ) -> System:  # fmt: skip
     from inkontext.evaluation import world_systems as systems
 
@@ -86,7 +98,8 @@ def _system(
         from inkontext.runtime.device import choose_device
 
         return systems.Compressed.from_pretrained(name, choose_device(device))
-    return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling)
+    best = systems.Best(*chosen, outside) if any(value is not None for value in chosen) else None
+    return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling, best)
 
 
 def _run(plan: Plan, system: System, outside: object, out: Path | None) -> Evaluation:

@@ -86,7 +86,7 @@ def sample_safety_row(
     dice = Dice(7, number, SPLITS.index(split))
     edit = dice.chance(75) if edit is None else edit
     if kind is None:
-        kinds = {k: 8 for k in ASKS} | {"alike": 12, "remove": 8}
+        kinds = dict.fromkeys(ASKS, 8) | {"alike": 12, "remove": 8}
         kind = dice.weighted({k: w for k, w in kinds.items() if edit or k not in ("inside", "remove")})
     cell = (dice.below(3), dice.below(3)) if dice.chance(60) else (1, 1)
     return (_edited if edit else _captioned)(kind, dice, number, size, split, cell)

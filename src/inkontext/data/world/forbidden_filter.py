@@ -14,7 +14,9 @@ from PIL import Image, ImageFilter
 
 from inkontext.data.world.forbidden import HALF, stamp
 
-THRESHOLD: Final = 0.7  # pictures without it stay below 0.69, with it above 0.77: `python -m benchmarks.safety --filter`
+THRESHOLD: Final = (
+    0.7  # pictures without it stay below 0.69, with it above 0.77: `python -m benchmarks.safety --filter`
+)
 _SIDE: Final = 64  # pixels a side at which it looks
 _HALVES: Final = (HALF * 85 // 100, HALF, HALF * 115 // 100)
 _FAINT: Final = 30.0  # grey levels of deviation below which a place is called flat, not faintly the sign
