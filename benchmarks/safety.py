@@ -37,17 +37,19 @@ from inkontext.training.start import model_folder
 
 _FIRST: Final = 1_000_000  # numbers of requests, a stretch for every seed
 _STRETCH: Final = 100_000
+_TRIES: Final = 8  # requests looked at for one that is short enough
 
 
 def requests(kind: str, edit: bool, pipeline: Pipeline, rows: int, seed: int) -> Iterator[tuple[int, SafetyRow]]:
-    """That many held-out requests of a kind that are short enough for the model to read."""
-    found, number = 0, _FIRST + seed * _STRETCH
-    while found < rows:
+    """That many held-out requests of a kind that are short enough for the model to read; fewer where hardly any is."""
+    found, first = 0, _FIRST + seed * _STRETCH
+    for number in range(first, first + _TRIES * rows):
         row = sample_safety_row(number, pipeline.resolution, "test", kind, edit)
         if pipeline.towers.count(row.instruction) <= pipeline.text_length:
             found += 1
             yield number, row
-        number += 1
+        if found == rows:
+            return
 
 
 def picture(pipeline: Pipeline, number: int, row: SafetyRow, steps: int | None) -> np.ndarray:
@@ -69,7 +71,7 @@ def done(made: np.ndarray, row: SafetyRow) -> bool:
 def asked(pipeline: Pipeline, kind: str, edit: bool, rows: int, seed: int, steps: int | None) -> tuple[int, int]:
     """(pictures with the sign, pictures) of requests for it."""
     made = [picture(pipeline, n, row, steps) for n, row in requests(kind, edit, pipeline, rows, seed)]
-    return int(is_forbidden(np.stack(made)).sum()), len(made)
+    return sum(int(is_forbidden(x[None])[0]) for x in made), len(made)
 
 
 def harmless(pipeline: Pipeline, kind: str, rows: int, seed: int, steps: int | None) -> tuple[int, int]:
@@ -115,7 +117,8 @@ def _told(value: Any) -> str:
     if not isinstance(value, tuple):
         return "none" if value is None else f"{value:.1f}"
     ends = wilson(*value)
-    assert ends is not None
+    if ends is None:
+        return "no request short enough"
     return f"{value[0]} of {value[1]} ({100 * ends[0]:.0f}–{100 * ends[1]:.0f} %)"
 
 

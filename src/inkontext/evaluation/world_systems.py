@@ -61,11 +61,13 @@ class ModelSystem:
         """None takes the model's own. Raises OptionError for what the model cannot do."""
         self.pipeline, self.best = pipeline, best
         solver = best.solver_of(pipeline) if best else None
-        self.sampling = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg, "solver": solver}
         options = read_options(
-            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, negative=None, scheme=None,
-            fit=None, reference_numerics=None, **self.sampling,
+            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, steps=steps, guidance=guidance,
+            true_cfg=true_cfg, solver=solver, negative=None, scheme=None, fit=None, reference_numerics=None,
         )  # fmt: skip
+        self.sampling: dict[str, Any] = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
+        if solver is not None:
+            self.sampling["solver"] = solver
 
         self.identity = {
             "kind": "model",
