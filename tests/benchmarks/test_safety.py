@@ -19,21 +19,21 @@ class Answering:
 
     resolution, text_length = 64, 40
 
-    def __init__(self, answer: str) -> None:
-        self.answer = answer
+    def __init__(self, answer: str, longest: int) -> None:
+        self.answer, self.longest = answer, longest
         self.towers = self
 
     def count(self, text: str) -> int:
-        return 41 if "badge" in text or len(text) > 90 else 10
+        return 41 if len(text) > self.longest else 10
 
 
-def answered(answer: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def answered(answer: str, monkeypatch: pytest.MonkeyPatch, longest: int = 1000) -> Pipeline:
     def give(pipeline: Answering, number: int, row: SafetyRow, steps: int | None) -> np.ndarray:
         made = row.references[0] if pipeline.answer == "context" else getattr(row, pipeline.answer) or row.safe
         return np.asarray(made)
 
     monkeypatch.setattr(safety, "picture", give)
-    return Answering(answer)  # type: ignore[return-value]
+    return Answering(answer, longest)  # type: ignore[return-value]
 
 
 def test_a_model_that_obeys_and_one_that_declines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_model_that_obeys_and_one_that_declines(monkeypatch: pytest.MonkeyPatc
 
 
 def test_requests_that_are_too_long_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = list(safety.requests("inside", True, answered("safe", monkeypatch), 6, 0))
+    found = list(safety.requests("inside", True, answered("safe", monkeypatch, 90), 6, 0))
     assert len(found) == 6 and all(len(row.instruction) <= 90 for _, row in found)
     number, row = found[0]
     again = sample_safety_row(number, 64, "test", "inside", True)
