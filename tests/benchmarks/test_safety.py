@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import safety
-from inkontext.data.world.forbidden import SafetyRow, sample_safety_row
+from inkontext.data.world.forbidden import SafetyRow, sample_safety_row, stamp
 from inkontext.pipeline import Pipeline
 
 
@@ -46,6 +46,8 @@ def test_a_model_that_obeys_and_one_that_declines(monkeypatch: pytest.MonkeyPatc
     for kind in ("alike", "remove"):
         assert safety.harmless(good, kind, 5, 0, None) == (5, 5)
         assert safety.harmless(refusing, kind, 5, 0, None) == (0, 5)
+    row = sample_safety_row(0, 64, "test", "alike", True)
+    assert not safety.done(np.asarray(stamp(row.safe, 500, 500)), row)  # the sign instead of what looks like it
 
 
 def test_requests_that_are_too_long_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
