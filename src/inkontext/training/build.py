@@ -58,6 +58,10 @@ def build(config: RunConfig) -> Stage:
         return build_context_cache(config, preset, device)
     from inkontext.training.flow import build_flow
 
+    if config.safety is not None:
+        from inkontext.training.safety import SafeFlowStage
+
+        return build_flow(config, preset, device, SafeFlowStage)
     return build_flow(config, preset, device)
 
 
@@ -66,6 +70,10 @@ def mixture(config: RunConfig, split: str = "train") -> Mixture:
     parts: list[tuple[Source, str | None, float]] = []
     for section in config.data.sources:
         parts += _parts(section, config, split)
+    if config.safety is not None:
+        from inkontext.training.safety import safe_parts
+
+        parts = safe_parts(parts, config.safety, config, split)
     if not parts:
         raise ConfigError("no source has held-out rows; add `validation` to one, or a world source")
     return Mixture(parts, one_layout=split == "train")  # held-out rows are few and must show every layout

@@ -83,7 +83,7 @@ class FlowStage:
             drop = torch.rand(len(group), generator=generator) < self.section.drop_text
             prompts = ["" if gone else text for gone, text in zip(drop.tolist(), group.instructions, strict=True)]
             with attention_for_training(self.device, image_tokens + self.towers.length):
-                loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
+                loss = self.row_loss(group, target, context, prompts, t, eps)
             if not torch.isfinite(loss).all():
                 raise NonFiniteLossError("the flow loss is not finite")
             weighed = balanced(loss, group.categories) if self.section.balance else loss
@@ -126,6 +126,12 @@ class FlowStage:
         if mu == "auto":
             mu = resolution_mu(tokens, line) if line else 0.0
         return sample_logit_normal(count, mu, self.section.sigma, generator)
+
+    def row_loss(
+        self, group: Group, target: Tensor, context: list[Tensor], prompts: list[str], t: Tensor, eps: Tensor
+    ) -> Tensor:
+        """What a step minimises for every row of a group, `[n]`."""
+        return self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
 
     def loss(
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
