@@ -19,7 +19,8 @@ from inkontext.errors import ConfigError, DataError
 from inkontext.sequence import pack
 from inkontext.training.config import load_config
 from inkontext.training.loop import step_generator, train
-from inkontext.training.safety import Classifier, FilteredSource, RequestSource, SafeFlowStage, way_to
+from inkontext.training.safe_rows import Classifier, FilteredSource, RequestSource
+from inkontext.training.safety import SafeFlowStage, way_to
 
 
 def test_loss_falls_on_a_fixed_batch(make: Make) -> None:

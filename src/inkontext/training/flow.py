@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkontext.data.examples import Group, stack, to_float
+from inkontext.data.latents import use_caches
 from inkontext.data.stream import Mixture, batches
 from inkontext.errors import ConfigError
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
@@ -34,6 +35,8 @@ from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.samples import grid
+from inkontext.training.sources import held_out_mixture, mixture
+from inkontext.training.start import load_autoencoder, load_start
 from inkontext.weights.card import Card
 
 S = TypeVar("S", bound="FlowStage")
@@ -289,9 +292,6 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: ty
     Raises:
         ConfigError: neither is given, or the stage needs a start it has not.
     """
-    from inkontext.data.latents import use_caches
-    from inkontext.training.build import held_out_mixture, mixture
-    from inkontext.training.start import load_autoencoder, load_start
 
     section = config.model
     if section.start is not None:
