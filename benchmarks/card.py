@@ -82,10 +82,12 @@ def run_row(folder: Path) -> dict[str, Any]:
     hours = sum(gap for gap in gaps if gap < 600) / 3600  # a longer gap is a pause between two sittings
     steps = max(line["step"] for line in seen)
     last = next(line for line in reversed(seen) if "validation/loss" in line or "validation/psnr" in line)
+    sizes = sorted({source["size"] or config["data"]["size"] for source in config["data"]["sources"]})
     psnr, loss = last.get("validation/psnr"), last.get("validation/loss")
     return {
         "stage": config["stage"],
         "from": config["model"]["start"] or "nothing",
+        "px": ", ".join(str(side) for side in sizes),
         "steps": f"{steps:,}",
         "rows a step": config["batch"],
         "rows": f"{steps * config['batch']:,}",
