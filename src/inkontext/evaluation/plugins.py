@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from inkontext.errors import OptionError
+from inkontext.errors import OptionError, told
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,6 @@ def load_entry_point(point: EntryPoint) -> Plugin:
         raise OptionError(f"'{point.value}' cannot be imported ({told(error)}); correct or remove it") from error
     version = point.dist.version if point.dist else None
     return Plugin(function, {"function": point.value, "digest": _digest(function), "version": version})
-
-
-def told(error: BaseException) -> str:
-    """An error's kind and words on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200].rstrip(": ")
 
 
 def _from_file(path: Path) -> Any:
