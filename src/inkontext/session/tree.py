@@ -44,14 +44,14 @@ def drift_text(turn: Turn) -> str:
     if drift is None:
         return ""
     psnr = drift.untouched_psnr
-    parts = [] if psnr is None else [f"untouched {drift.untouched_share:.0%}, {psnr:.1f} dB"]
+    parts = [f"untouched {drift.untouched_share:.0%}", *([] if psnr is None else [f"{psnr:.1f} dB"])]
     parts += [] if drift.cosine is None else [f"cosine {drift.cosine:.3f}"]
     return ", ".join(parts + ["cosine unknown"] * (drift.cosine_missing is not None))
 
 
 def told_drift(turn: Turn) -> str | None:
     """A turn's drift on a line, with the reason where an embedder failed; None where there is none."""
-    if turn.drift is None or not (brief := drift_text(turn)):
+    if turn.drift is None:
         return None
     missing = turn.drift.cosine_missing
-    return f"drift: {brief}" + (f"; turn {turn.id} is kept, but {missing}" if missing else "")
+    return f"drift: {drift_text(turn)}" + (f"; turn {turn.id} is kept, but {missing}" if missing else "")
