@@ -30,11 +30,12 @@ from inkontext.model.presets import PRESETS, Preset
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.allocator import keep_freed_memory
 from inkontext.training.autoencoder import AutoencoderStage
-from inkontext.training.build import TASK_SHARES, held_out, held_out_mixture, mixture
+from inkontext.training.build import held_out
 from inkontext.training.config import RunConfig, load_config
 from inkontext.training.flow import FlowStage
 from inkontext.training.loop import train
 from inkontext.training.new_towers import new_towers
+from inkontext.training.sources import TASK_SHARES, held_out_mixture, mixture
 from inkontext.training.start import load_autoencoder
 from inkontext.weights.card import Card
 

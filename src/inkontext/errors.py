@@ -81,11 +81,6 @@ class SessionError(InKontextError):
     """A session that is in use, damaged or of another model, or a step it cannot take."""
 
 
-def told(error: BaseException) -> str:
-    """An error's kind and words on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200].rstrip(": ")
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; PyTorch's own are RuntimeErrors, told by their words."""
     return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))

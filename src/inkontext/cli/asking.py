@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from inkontext.cues import Cue
     from inkontext.roles import Cast
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The prompt and the references in the model's order, the cues, and the words to be read back."""
+    """The prompt and the references in the order of the model, these in RGB, the cues, the words to be read back."""
 
     cast: Cast
+    references: tuple[Image.Image, ...]
     cues: tuple[Cue, ...]
     words: tuple[str, ...]
 
@@ -38,8 +41,7 @@ def read_asked(
 
     read_prompts(prompt)
     cast = assign(prompt, [read_reference(text) for text in ref or ()])
-    for file in cast.references:
-        read_picture(file)
+    references = tuple(read_picture(file).rgb for file in cast.references)
     if mask is not None:
         read_mask(mask, size, mask_edits)
-    return Asked(cast, read_cues(cue or (), size), words_to_read(prompt, check_text, retries))
+    return Asked(cast, references, read_cues(cue or (), size), words_to_read(prompt, check_text, retries))

@@ -45,6 +45,7 @@ class Checks:
         words: to be read in the result; none checks nothing.
         retries: further seeds for a picture whose text is wrong.
         extra: further entries for every record.
+        stride: seeds that `make` uses for one picture, consecutive ones.
     """
 
     picture: Image.Image
@@ -52,6 +53,7 @@ class Checks:
     words: tuple[str, ...]
     retries: int
     extra: dict[str, Any]
+    stride: int = 1
     lines: list[str] = field(default_factory=list)
 
     def run(self, make: Callable[[int, int], Result], seed: int, count: int) -> Result:
@@ -66,7 +68,8 @@ class Checks:
             from inkontext.reading import Reader
 
             reader = Reader()
-            singles = [self._readable(make, reader, seed + i, count) for i in range(count)]
+            step = count * self.stride
+            singles = [self._readable(make, reader, seed + i * self.stride, step) for i in range(count)]
             result = type(singles[0])([s.images[0] for s in singles], [s.records[0] for s in singles])
         for number, (image, record) in enumerate(zip(result.images, result.records, strict=True), 1):
             record |= self.extra

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inkontext.cli import options as o
+
+if TYPE_CHECKING:
+    from inkontext.result import Callback, Result
 
 
 def edit(
@@ -30,6 +33,9 @@ def edit(
     solver: o.Solver = None,
     numerics: o.Numerics = None,
     count: o.Count = 1,
+    quality: o.Quality = None,
+    candidates: o.Candidates = None,
+    scorer: o.Scorer = None,
     check_text: o.CheckText = False,
     retries: o.Retries = 0,
     model: o.Model = None,
@@ -42,30 +48,33 @@ def edit(
 ) -> None:
     """Change a picture as the prompt says; everything else stays where and as it was."""
     path = o.check_outputs(out, f"{image.stem}-edited.png", json, count)
+    from inkontext.best_of import read_best_of, solver_of
     from inkontext.cli.asking import read_asked
     from inkontext.cli.checks import Checks
     from inkontext.cues import settle
     from inkontext.safety.pictures import read_picture
 
     # What is wrong with words or pictures should not wait for the model to load.
+    best = read_best_of(quality, candidates, scorer)
     picture = read_picture(image, reference=fit == "reference")
     asked = read_asked(picture.size, prompt, ref, mask, mask_edits, cue, check_text, retries)
-    cast = asked.cast
+    cast, sources = asked.cast, [picture.rgb, *asked.references]
     pipeline = o.load(model, device, dtype, autoencoder, text)
     cues = settle(picture.rgb, asked.cues, pipeline.resolution)
-    checks = Checks(picture.rgb, cues, asked.words, retries, {"roles": cast.as_dict(prompt)} if cast.names else {})
-    o.run(
-        lambda callback: checks.run(
-            lambda seed, count: pipeline.edit(
+    roles = {"roles": cast.as_dict(prompt)} if cast.names else {}
+    checks = Checks(picture.rgb, cues, asked.words, retries, roles, best.candidates if best else 1)
+    solver = solver_of(quality, solver, pipeline.sampling)
+
+    def sample(callback: Callback) -> Result:
+        def make(seed: int, count: int) -> Result:
+            return pipeline.edit(
                 image, cast.prompt, references=cast.references, mask=mask, seed=seed, steps=steps, guidance=guidance,
                 negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count, reference_numerics=numerics,
                 callback=callback, scheme=scheme, solver=solver, mask_edits=mask_edits, mask_mode=mask_mode,
                 strength=strength, cues=cues, position=cast.position,
-            ),
-            seed,
-            count,
-        ),
-        path,
-        json,
-    )  # fmt: skip
+            )  # fmt: skip
+
+        return checks.run(best.around(make, sources) if best else make, seed, count)
+
+    o.run(sample, path, json)
     checks.tell()

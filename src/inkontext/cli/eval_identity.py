@@ -87,7 +87,7 @@ def _views(
 
         views.append(WholeView("clip", Clip(clip, device)))
     if embedder is not None:
-        from inkontext.evaluation.plugins import load_function
+        from inkontext.plugins import load_function
 
         views.append(FunctionView(load_function(embedder)))
     return views

@@ -30,6 +30,11 @@ def world(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    quality: o.Quality = None,
+    candidates: o.Candidates = None,
+    scorer: Annotated[
+        str | None, typer.Option(help="Who chooses: agreement, a plug-in, or world, which sees the truth.")
+    ] = None,
     outputs: e.Outputs = None,
     baseline: Annotated[str | None, typer.Option(help="copy, target or autoencoder instead of a model.")] = None,
     out: e.Kept = None,
@@ -38,8 +43,8 @@ def world(
     json: e.Rows = None,
 ) -> None:
     """Held-out edits of the procedural world: was the asked change made, and did everything else stay?"""
-    sampling = steps, guidance, true_cfg
-    _check(outputs, baseline, any(value is not None for value in sampling), json, out)
+    sampling, chosen = (steps, guidance, true_cfg), (quality, candidates, scorer)
+    _check(outputs, baseline, any(value is not None for value in (*sampling, *chosen)), json, out)
     from inkontext.data.world import Outside
     from inkontext.evaluation.world.plan import Plan
 
@@ -51,7 +56,7 @@ def world(
 
     name = model or model_from_environment()
     plan = plan if size is not None else Plan(model_resolution(name), seed, limit, wanted)
-    result = _run(plan, _system(name, outputs, baseline, device, dtype, sampling), outside, out)
+    result = _run(plan, _system(name, outputs, baseline, device, dtype, sampling, chosen, outside), outside, out)
     from inkontext.evaluation.world.report import report_of, write_report
 
     e.tell(report_of(result.body, result.seconds), result.body, json)
@@ -68,13 +73,16 @@ def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path
     if baseline is not None and outputs is not None:
         raise OptionError("--baseline and --outputs are two sources of pictures; give one")
     if sampled and (baseline is not None or outputs is not None):
-        raise OptionError("--steps, --guidance and --true-cfg belong to a model; leave them out here")
+        raise OptionError(
+            "--steps, --guidance, --true-cfg, --quality, --candidates and --scorer belong to a model; "
+            "leave them out here"
+        )
     e.check_places(json, out)
 
 
 def _system(
     name: str, outputs: Path | None, baseline: str | None, device: str | None, dtype: str | None,
-    sampling: e.Sampling,
+    sampling: e.Sampling, chosen: tuple[str | None, int | None, str | None], outside: Outside | None,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.world import systems
 
@@ -88,7 +96,8 @@ def _system(
         from inkontext.runtime.device import choose_device
 
         return systems.Compressed.from_pretrained(name, choose_device(device))
-    return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling)
+    best = systems.Best(*chosen, outside) if any(value is not None for value in chosen) else None
+    return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling, best)
 
 
 def _run(plan: Plan, system: System, outside: Outside | None, out: Path | None) -> Evaluation:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inkontext.cli import options as o
+
+if TYPE_CHECKING:
+    from inkontext.result import Callback, Result
 
 
 def generate(
@@ -20,6 +23,9 @@ def generate(
     solver: o.Solver = None,
     numerics: o.Numerics = None,
     count: o.Count = 1,
+    quality: o.Quality = None,
+    candidates: o.Candidates = None,
+    scorer: o.Scorer = None,
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -30,15 +36,21 @@ def generate(
 ) -> None:
     """Make a picture from text alone."""
     path = o.check_outputs(out, "generated.png", json, count)
+    from inkontext.best_of import read_best_of, solver_of
     from inkontext.request import read_prompts
 
     read_prompts(prompt)
+    best = read_best_of(quality, candidates, scorer)
     pipeline = o.load(model, device, dtype, autoencoder, text)
-    o.run(
-        lambda callback: pipeline.generate(
-            prompt, size=size, seed=seed, steps=steps, guidance=guidance, negative=negative, true_cfg=true_cfg,
-            count=count, reference_numerics=numerics, callback=callback, solver=solver,
-        ),
-        path,
-        json,
-    )  # fmt: skip
+    solver = solver_of(quality, solver, pipeline.sampling)
+
+    def sample(callback: Callback) -> Result:
+        def make(seed: int, count: int) -> Result:
+            return pipeline.generate(
+                prompt, size=size, seed=seed, steps=steps, guidance=guidance, negative=negative, true_cfg=true_cfg,
+                count=count, reference_numerics=numerics, callback=callback, solver=solver,
+            )  # fmt: skip
+
+        return (best.around(make) if best else make)(seed, count)
+
+    o.run(sample, path, json)

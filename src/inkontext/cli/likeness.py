@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
-    from inkontext.evaluation.plugins import Plugin
+    from inkontext.plugins import Plugin
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def load_embedder(spec: str | None, first: Image.Image | None = None) -> OwnEmbe
     if spec is None:
         return None
     from inkontext.errors import OptionError
-    from inkontext.evaluation.plugins import load_function
+    from inkontext.plugins import load_function
     from inkontext.session.drift import embed
 
     own = OwnEmbedder(load_function(spec))

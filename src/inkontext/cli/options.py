@@ -42,6 +42,11 @@ Embedder = Annotated[
 ]
 Numerics = Annotated[str | None, typer.Option(help="Round as 'bfl' or 'diffusers' do.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="Pictures to make.")]
+Quality = Annotated[str | None, typer.Option(help="max: a better solver and several candidates, 8 times as slow.")]
+Candidates = Annotated[int | None, typer.Option(help="Seeds tried for every picture, of which the best is kept.")]
+Scorer = Annotated[
+    str | None, typer.Option(help="Who chooses: agreement, an installed one, or FILE.py:FUNCTION, MODULE:FUNCTION.")
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write: .png, .jpg or .webp.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the record and the timings here.")]
 

@@ -19,17 +19,20 @@ class Example:
         references: the same, each of its own size; none for text-to-image.
         instruction: what the target is, or what was changed.
         category: the task, for reports.
+        unwanted: what the instruction asks for and a safe model does not make, like the target; None for other rows.
     """
 
     target: np.ndarray | Tensor
     references: tuple[np.ndarray | Tensor, ...] = ()
     instruction: str = ""
     category: str = ""
+    unwanted: np.ndarray | Tensor | None = None
 
     @property
     def layout(self) -> tuple[tuple[int, ...], ...]:
-        """Sizes of target and references: what must be equal for examples to be stacked."""
-        return (tuple(self.target.shape), *(tuple(r.shape) for r in self.references))
+        """Sizes of target and references, and whether a picture is unwanted: equal for examples that are stacked."""
+        shapes = (tuple(self.target.shape), *(tuple(r.shape) for r in self.references))
+        return shapes if self.unwanted is None else (*shapes, ())
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Group:
     references: list[Tensor]
     instructions: list[str]
     categories: list[str]
+    unwanted: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.instructions)
@@ -67,6 +71,7 @@ def _group(rows: Sequence[Example]) -> Group:
         [_tensor(e.references[i] for e in rows) for i in range(len(rows[0].references))],
         [e.instruction for e in rows],
         [e.category for e in rows],
+        None if rows[0].unwanted is None else _tensor(e.unwanted for e in rows if e.unwanted is not None),
     )
 
 

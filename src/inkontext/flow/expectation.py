@@ -23,7 +23,8 @@ def expectation(velocity: Velocity, clean: Tensor, noise: Tensor, times: Sequenc
     DiffEdit (Couairon et al., arXiv 2210.11427, section 3.2) looks for an edit in such estimates of a noised picture.
 
     Args:
-        clean, noise: packed tokens `[1, L, C]`, of the picture to be edited and of a standard normal.
+        clean: packed tokens `[1, L, C]` of the picture to be edited.
+        noise: the same of a standard normal.
     """
     estimates = []
     for t in times:

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from PIL import Image
 
-from inkontext.errors import OptionError, told
+from inkontext.errors import OptionError
+from inkontext.plugins import told
 from inkontext.safety.pictures import read_picture
 from inkontext.session.manifest import Drift
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
-from inkontext.data.stream import ImageSource, Mixture, Source, WorldSource, batches, world_parts
+from inkontext.data.stream import batches
 from inkontext.errors import ConfigError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.initialise import initialise_autoencoder
 from inkontext.model.presets import PRESETS, Preset
 from inkontext.runtime.device import choose_device
 from inkontext.training.autoencoder import AutoencoderStage, by_size
-from inkontext.training.config import RunConfig, SourceSection
+from inkontext.training.config import RunConfig
+from inkontext.training.context_cache import build_context_cache
+from inkontext.training.flow import build_flow
+from inkontext.training.guidance import build_guidance
+from inkontext.training.ladd import build_ladd
 from inkontext.training.loop import Stage
+from inkontext.training.safety import SafeFlowStage
+from inkontext.training.sources import held_out_mixture, mixture
 from inkontext.training.start import load_autoencoder
 
-TASK_SHARES = {
-    "autoencoder": {"t2i": 1.0, "local": 1.0, "text": 1.0},
-    "t2i": {"t2i": 1.0},
-    "kontext": {
-        "local": 32, "global": 16, "text": 14, "character": 12, "style": 6, "cue": 6, "multi": 4, "t2i": 10,
-    },
-}  # fmt: skip
-TASK_SHARES |= dict.fromkeys(("guidance", "ladd", "context-cache"), TASK_SHARES["kontext"])
+DISTILLING = {"guidance": build_guidance, "ladd": build_ladd, "context-cache": build_context_cache}
 
 
 def build(config: RunConfig) -> Stage:
@@ -44,59 +40,11 @@ def build(config: RunConfig) -> Stage:
     torch.manual_seed(config.seed)
     if config.stage == "autoencoder":
         return AutoencoderStage(config, start_autoencoder(config, preset), mixture(config), held_out(config), device)
-    if config.stage == "guidance":
-        from inkontext.training.guidance import build_guidance
-
-        return build_guidance(config, preset, device)
-    if config.stage == "ladd":
-        from inkontext.training.ladd import build_ladd
-
-        return build_ladd(config, preset, device)
-    if config.stage == "context-cache":
-        from inkontext.training.context_cache import build_context_cache
-
-        return build_context_cache(config, preset, device)
-    from inkontext.training.flow import build_flow
-
+    if config.stage in DISTILLING:
+        return DISTILLING[config.stage](config, preset, device)
+    if config.safety is not None:
+        return build_flow(config, preset, device, SafeFlowStage)
     return build_flow(config, preset, device)
-
-
-def mixture(config: RunConfig, split: str = "train") -> Mixture:
-    """The sources of a run in their shares; `split="test"` gives what was held out."""
-    parts: list[tuple[Source, str | None, float]] = []
-    for section in config.data.sources:
-        parts += _parts(section, config, split)
-    if not parts:
-        raise ConfigError("no source has held-out rows; add `validation` to one, or a world source")
-    return Mixture(parts, one_layout=split == "train")  # held-out rows are few and must show every layout
-
-
-def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tuple[Source, str | None, float]]:
-    size = section.size or config.data.size
-    if section.kind == "world":
-        source = WorldSource(size, split, section.photos, section.emoji)
-        return world_parts(source, section.weight, section.tasks or TASK_SHARES[config.stage])
-    path = section.path if split == "train" else section.validation
-    if path is None:
-        return []
-    if section.kind == "images":
-        if config.stage != "autoencoder":
-            raise ConfigError(f"a source of kind 'images' has no instructions, which stage '{config.stage}' needs")
-        return [(ImageSource(Path(path), size), None, section.weight)]
-    if section.cache is not None and config.stage == "autoencoder":
-        raise ConfigError("stage 'autoencoder' learns from pictures, not from latents; remove `cache` from its sources")
-    if section.cache is not None and split == "train":
-        from inkontext.data.latents import LatentSource
-
-        return [(LatentSource(Path(section.cache), size), None, section.weight)]
-    from inkontext.data.pairs import PairSource
-
-    return [(PairSource(Path(path), size, square=config.stage == "autoencoder"), None, section.weight)]
-
-
-def held_out_mixture(config: RunConfig) -> Mixture:
-    """The held-out rows of every source that has them."""
-    return mixture(config, "test")
 
 
 def held_out(config: RunConfig, count: int = 64) -> list[Tensor]:

@@ -232,6 +232,28 @@ class ContextCacheSection(Section):
         return self
 
 
+class SafetySection(Section):
+    """Safety training of the stages `t2i` and `kontext`, as the paper names it (section 3): filter and adversary.
+
+    Plug-ins are named (`world-sign` is ours), or written FILE.py:FUNCTION or MODULE:FUNCTION. `classifier` says of
+    pictures which are forbidden; rows whose target it flags are not learnt from. `requests` gives requests for what is
+    forbidden, plain and adversarial, with the safe answer, and harmless ones that look alike: `share` of every batch.
+    `negative`: weight of the loss that pushes the guessed picture away from the forbidden one.
+    """
+
+    classifier: str
+    requests: str | None = None
+    share: float = Field(default=0.25, gt=0, lt=1)
+    negative: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _requests_where_needed(self) -> SafetySection:
+        if self.requests is None:
+            for key in sorted(self.model_fields_set & {"share", "negative"}):
+                raise ValueError(f"{key} is about requests; name their plug-in in `requests`, or remove it")
+        return self
+
+
 class RunConfig(Section):
     """Everything a run needs; see the classes of its tables."""
 
@@ -259,6 +281,7 @@ class RunConfig(Section):
     guidance: GuidanceSection | None = None
     ladd: LaddSection | None = None
     context_cache: ContextCacheSection | None = None
+    safety: SafetySection | None = None
 
     @model_validator(mode="after")
     def _no_foreign_table(self) -> RunConfig:
@@ -273,6 +296,8 @@ class RunConfig(Section):
         for table, stage in (("guidance", "guidance"), ("ladd", "ladd"), ("context_cache", "context-cache")):
             if self.stage != stage and getattr(self, table) is not None:
                 raise ValueError(f"stage '{self.stage}' does not read the table [{table}]; remove it")
+        if self.safety is not None and self.stage not in ("t2i", "kontext"):
+            raise ValueError(f"stage '{self.stage}' does not read the table [safety]; remove it")
         if self.stage == "ladd" and self.flow is not None:
             for key in sorted(self.flow.model_fields_set - {"validation_rows"}):
                 raise ValueError(f"stage 'ladd' does not read flow.{key}; remove it")

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkontext.data.examples import Group, stack, to_float
+from inkontext.data.latents import use_caches
 from inkontext.data.stream import Mixture, batches
 from inkontext.errors import ConfigError
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
@@ -34,6 +35,8 @@ from inkontext.training.config import FlowSection, RunConfig
 from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.samples import grid
+from inkontext.training.sources import held_out_mixture, mixture
+from inkontext.training.start import load_autoencoder, load_start
 from inkontext.weights.card import Card
 
 S = TypeVar("S", bound="FlowStage")
@@ -83,7 +86,7 @@ class FlowStage:
             drop = torch.rand(len(group), generator=generator) < self.section.drop_text
             prompts = ["" if gone else text for gone, text in zip(drop.tolist(), group.instructions, strict=True)]
             with attention_for_training(self.device, image_tokens + self.towers.length):
-                loss = self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
+                loss = self.row_loss(group, target, context, prompts, t, eps)
             if not torch.isfinite(loss).all():
                 raise NonFiniteLossError("the flow loss is not finite")
             weighed = balanced(loss, group.categories) if self.section.balance else loss
@@ -126,6 +129,12 @@ class FlowStage:
         if mu == "auto":
             mu = resolution_mu(tokens, line) if line else 0.0
         return sample_logit_normal(count, mu, self.section.sigma, generator)
+
+    def row_loss(
+        self, group: Group, target: Tensor, context: list[Tensor], prompts: list[str], t: Tensor, eps: Tensor
+    ) -> Tensor:
+        """What a step minimises for every row of a group, `[n]`."""
+        return self.loss(self.transformer, self.towers, target, context, prompts, t, eps)
 
     def loss(
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
@@ -283,9 +292,6 @@ def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: ty
     Raises:
         ConfigError: neither is given, or the stage needs a start it has not.
     """
-    from inkontext.data.latents import use_caches
-    from inkontext.training.build import held_out_mixture, mixture
-    from inkontext.training.start import load_autoencoder, load_start
 
     section = config.model
     if section.start is not None:

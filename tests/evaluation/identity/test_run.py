@@ -15,8 +15,8 @@ from inkontext.evaluation.faces import AuraFace, Face
 from inkontext.evaluation.identity.data import Collection, read_pairs, read_series
 from inkontext.evaluation.identity.report import plots_of, report_of, write_report
 from inkontext.evaluation.identity.run import FaceView, FunctionView, WholeView, evaluate
-from inkontext.evaluation.plugins import Plugin
 from inkontext.evaluation.report import Curves, Table
+from inkontext.plugins import Plugin
 from tests.evaluation.faces_fixture import smooth
 
 

@@ -14,7 +14,6 @@ from transformers import CLIPImageProcessor, CLIPModel
 
 from inkontext import reading
 from inkontext.errors import OptionError
-from inkontext.evaluation.plugins import Plugin, load_function
 from inkontext.evaluation.reading import Reader
 from inkontext.evaluation.t2i import judges
 from inkontext.evaluation.t2i.judges import (
@@ -27,6 +26,7 @@ from inkontext.evaluation.t2i.judges import (
     judges_for,
 )
 from inkontext.evaluation.t2i.judges import unanswered as why
+from inkontext.plugins import Plugin, load_function
 from inkontext.weights.embedded import byte_clip_tokenizer
 from tests.evaluation.test_reading import sign
 

@@ -13,7 +13,6 @@ from PIL import Image
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.keyed import Given, noise_seed
-from inkontext.evaluation.plugins import Plugin
 from inkontext.evaluation.report import Table
 from inkontext.evaluation.t2i.judges import FunctionJudge, Judge
 from inkontext.evaluation.t2i.plan import Plan, Task, read_plan
@@ -21,6 +20,7 @@ from inkontext.evaluation.t2i.report import report_of
 from inkontext.evaluation.t2i.run import Generator, evaluate
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
+from inkontext.plugins import Plugin
 
 PARTI = "Prompt\tCategory\tChallenge\tNote\n" + "".join(
     f"prompt {n} of animals\tAnimals\t{'Basic' if n % 2 else 'Complex'}\t\n" for n in range(6)

@@ -17,12 +17,12 @@ import PIL
 from PIL import Image
 
 from inkontext import __version__
-from inkontext.errors import OptionError, PictureError, told
+from inkontext.errors import OptionError, PictureError
 from inkontext.evaluation import faces
 from inkontext.evaluation.identity.data import Collection, Series
-from inkontext.evaluation.plugins import Plugin
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.statistics import DIGITS, figures
+from inkontext.plugins import Plugin, told
 from inkontext.safety.pictures import read_picture
 
 Watch = Callable[[int, int], None]

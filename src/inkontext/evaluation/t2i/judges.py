@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from PIL import Image
 
-from inkontext.errors import OptionError, told
-from inkontext.evaluation.plugins import Plugin, installed, load_entry_point, load_function
+from inkontext.errors import OptionError
 from inkontext.evaluation.problems import Problem
 from inkontext.evaluation.reading import Reader, exact_score, near_score
 from inkontext.evaluation.score import Score
+from inkontext.plugins import Plugin, installed, load_entry_point, load_function, told
 from inkontext.reading import described_words
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from inkontext.data.world import Outside
 from inkontext.data.world.bench import rebuild
 from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Table, shown
 from inkontext.evaluation.statistics import middle, spread, wilson
+from inkontext.evaluation.world.systems import TRUTH
 from inkontext.safety.provenance import save_picture
 
 SHOWN: Final = 8  # pairs a task on the page
@@ -83,7 +84,8 @@ def _notes(body: dict[str, Any]) -> list[str]:
     both = [body, body["t2i"]] if body["t2i"] else [body]
     refused, resized = (sum(part[name] for part in both) for name in ("refused", "resized"))
     fails = ", ".join(f"{name} {count}" for name, count in body["fails"].items())
-    notes = [f"failed on (a picture may fail on several): {fails}"] if body["pairs"] else []
+    notes = _choice(body["system"].get("best_of"))
+    notes += [f"failed on (a picture may fail on several): {fails}"] if body["pairs"] else []
     if t2i := body["t2i"]:
         notes.append(f"t2i attribute accuracy: {shown(_percent(t2i['attribute_accuracy']))} % of {t2i['attributes']}")
     if missing := body["missing_pictures"]:
@@ -94,6 +96,18 @@ def _notes(body: dict[str, Any]) -> list[str]:
     if resized:
         notes.append(f"of another size, scored after resizing to {body['size']} px: {resized}")
     return notes
+
+
+def _choice(best: dict[str, Any] | None) -> list[str]:
+    """How the picture that counts was chosen among several; that a scorer saw the truth must not be overlooked."""
+    if best is None:
+        return []
+    if best["scorer"] == TRUTH:
+        return [
+            f"the best of {best['candidates']} candidates by the world's scorer, WHICH SEES THE TRUTH: the most that "
+            "a choice could bring, not what the model does for a user"
+        ]
+    return [f"the best of {best['candidates']} candidates by scorer '{best['scorer']}', which does not see the truth"]
 
 
 def _caption(row: dict[str, Any]) -> str:

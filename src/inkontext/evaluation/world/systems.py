@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,17 +13,23 @@ import torch
 from PIL import Image
 from torch import nn
 
+from inkontext.best_of import BestOf, Candidates, read_best_of, solver_of
+from inkontext.data.world import Outside
+from inkontext.data.world.score import score
 from inkontext.errors import OptionError, PictureError, PromptError
 from inkontext.evaluation.world.plan import Case
 from inkontext.geometry import native_frame
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.pipeline import Pipeline
+from inkontext.plugins import Plugin
 from inkontext.request import read_options
+from inkontext.result import Result
 from inkontext.safety.pictures import read_picture
 from inkontext.weights import load
 from inkontext.weights.source import resolve
 from inkontext.weights.tensors import fingerprint
 
+TRUTH: Final = "world"  # the scorer of candidates that sees the pair's truth
 BASELINES: Final = ("copy", "target", "autoencoder")
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 _SAMPLES: Final = 64  # elements of a tensor that go into its digest
@@ -48,15 +55,19 @@ class ModelSystem:
     """A pipeline that edits, or generates where there is no reference; the noise's seed is the pair's."""
 
     def __init__(
-        self, pipeline: Pipeline, steps: int | None = None, guidance: float | None = None, true_cfg: float | None = None
-    ) -> None:
+        self, pipeline: Pipeline, steps: int | None = None, guidance: float | None = None,
+        true_cfg: float | None = None, best: Best | None = None,
+    ) -> None:  # fmt: skip
         """None takes the model's own. Raises OptionError for what the model cannot do."""
-        self.pipeline = pipeline
-        self.sampling = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
+        self.pipeline, self.best = pipeline, best
+        solver = best.solver_of(pipeline) if best else None
         options = read_options(
-            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, negative=None, solver=None, scheme=None,
-            fit=None, reference_numerics=None, **self.sampling,
+            pipeline.sampling, pipeline.transformer.cfg.guidance_embed, steps=steps, guidance=guidance,
+            true_cfg=true_cfg, solver=solver, negative=None, scheme=None, fit=None, reference_numerics=None,
         )  # fmt: skip
+        self.sampling: dict[str, Any] = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
+        if solver is not None:
+            self.sampling["solver"] = solver
 
         self.identity = {
             "kind": "model",
@@ -69,20 +80,57 @@ class ModelSystem:
             "true_cfg": options.true_cfg,
             "device": pipeline.device.type,
             "dtype": str(pipeline.dtype).removeprefix("torch."),
+            **({"best_of": best.identity} if best else {}),
         }
 
     def make(self, case: Case) -> Image.Image | NoPicture:
         pair = case.pair
-        try:
+
+        def sample(seed: int, count: int) -> Result:
             if not pair.references:
                 size = (pair.size, pair.size)
-                return self.pipeline.generate(pair.instruction, size=size, seed=pair.seed, **self.sampling).images[0]
+                return self.pipeline.generate(pair.instruction, size=size, seed=seed, count=count, **self.sampling)
             first, *more = pair.references
-            return self.pipeline.edit(
-                first, pair.instruction, references=more, seed=pair.seed, **self.sampling
-            ).images[0]  # fmt: skip
+            return self.pipeline.edit(first, pair.instruction, references=more, seed=seed, count=count, **self.sampling)
+
+        try:
+            chosen = self.best.of(case).around(sample, pair.references) if self.best else sample
+            return chosen(pair.seed, 1).images[0]
         except PromptError as error:
             return NoPicture(str(error), refused=True)
+
+
+class Best:
+    """How the best of several candidates is chosen on the world's pairs, where the truth may be asked."""
+
+    def __init__(
+        self, quality: str | None, candidates: int | None, scorer: str | None, outside: Outside | None = None
+    ) -> None:
+        """`scorer="world"` asks the pair's truth; others see what a user's scorer sees. Raises OptionError."""
+        truth = Plugin(partial(_by_truth, None, outside), {"function": "data.world.score:score"})
+        base = read_best_of(quality, candidates, scorer, {TRUTH: truth})
+        if base is None:
+            raise OptionError("nothing is to be chosen; give quality 'max' or the number of candidates")
+        self.base, self.quality, self.outside = base, quality, outside
+        self.identity = base.identity
+
+    def solver_of(self, pipeline: Pipeline) -> str | None:
+        """The solver to sample with; None for the model's own."""
+        return solver_of(self.quality, None, pipeline.sampling)
+
+    def of(self, case: Case) -> BestOf:
+        """The choice for one pair."""
+        if self.base.name != TRUTH:
+            return self.base
+        judge = replace(self.base.scorer, function=partial(_by_truth, case, self.outside))
+        return replace(self.base, scorer=judge)
+
+
+def _by_truth(case: Case | None, outside: Outside | None, shown: Candidates) -> list[float]:
+    """Checks passed, of three, and then how much nearer to the target than to a wrong answer."""
+    assert case is not None
+    found = [score(case.pair, picture, outside) for picture in shown.pictures]
+    return [s.enough + s.right + s.stayed + 1 / (2 + s.nearest) for s in found]
 
 
 class Copy:

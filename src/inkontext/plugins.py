@@ -1,4 +1,4 @@
-"""Functions of the user's that score or embed pictures: from a file, a module, or an installed package."""
+"""Functions of the user's that score, embed or judge pictures: from a file, a module, or an installed package."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from inkontext.errors import OptionError, told
+from inkontext.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,27 @@ def load_entry_point(point: EntryPoint) -> Plugin:
         raise OptionError(f"'{point.value}' cannot be imported ({told(error)}); correct or remove it") from error
     version = point.dist.version if point.dist else None
     return Plugin(function, {"function": point.value, "digest": _digest(function), "version": version})
+
+
+def find_function(name: str, what: str, group: str, own: Mapping[str, str]) -> Plugin:
+    """From a name: one of ours (name -> `MODULE:FUNCTION`), an entry point of the group, or what `load_function` reads.
+
+    what: what the function is, for the message. Raises OptionError.
+    """
+    if name in own:
+        return load_function(own[name])
+    points = {point.name: point for point in installed(group)}
+    if name in points:
+        return load_entry_point(points[name])
+    if ":" not in name:
+        known = ", ".join(sorted({*own, *points}))
+        raise OptionError(f"unknown {what} '{name}'; choose {known}, or write FILE.py:FUNCTION or MODULE:FUNCTION")
+    return load_function(name)
+
+
+def told(error: BaseException) -> str:
+    """An error's kind and words on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200].rstrip(": ")
 
 
 def _from_file(path: Path) -> Any:
