@@ -213,14 +213,19 @@ class TextReport:
         return {"words": [*self.words], "read": [*self.read], "found": [*self.found], "similarity": near}
 
 
+def need_letters(words: Sequence[str]) -> None:
+    """Raises OptionError where there are no words, or one has no letters to look for."""
+    if not words or not all(map(_letters, words)):
+        raise OptionError("there are no words to look for; put them in quotation marks in the prompt")
+
+
 def check(picture: Image.Image, words: Sequence[str], reader: Reader | None = None) -> TextReport:
     """Read an RGB picture and look for the words.
 
     Raises:
         OptionError: no words, one without letters, or RapidOCR is not installed.
     """
-    if not words or not all(map(_letters, words)):
-        raise OptionError("there are no words to look for; put them in quotation marks in the prompt")
+    need_letters(words)
     read = (reader or Reader()).read(picture)
     return TextReport(
         tuple(words), tuple(read), tuple(is_hit(w, read) for w in words), tuple(similarity(w, read) for w in words)

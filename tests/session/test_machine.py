@@ -36,6 +36,15 @@ class SessionMachine(RuleBasedStateMachine):
         turn = self.session.edit("paint", seed=seed)
         self._added(turn.id)
 
+    @rule(seed=st.integers(0, 5), best=st.integers(0, 1))
+    def two_tries(self, seed: int, best: int) -> None:
+        parent, count = self.at, len(self.pictures)
+        for number in range(2):
+            self.session.edit("paint", seed=seed + number, parent=parent)
+            self._added(count + number, parent)
+        self.session.settle_on(count + best)
+        self.at = self.branches[self.on] = count + best
+
     def _added(self, number: int, parent: int | None = None) -> None:
         assert number == len(self.pictures)
         self.pictures.append(self.session.picture().tobytes())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +169,32 @@ def test_an_embedder_is_asked(tmp_path: Path) -> None:
         a, b = means(session.picture(0)), means(session.picture())
     assert turn.drift is not None
     assert turn.drift.cosine == pytest.approx(a @ b / np.sqrt((a @ a) * (b @ b)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (lambda: 1 / 0, "failed (ZeroDivisionError: division by zero)"),
+        (lambda: sys.exit("no"), "failed (SystemExit: no)"),
+        (lambda: None, "saw nothing"), (lambda: {"a": 1}, "no vector but a dict"), (lambda: [], "empty, zero or not"),
+        (lambda: [0.0, 0.0], "empty, zero or not"), (lambda: [1.0, float("nan")], "not finite"),
+        (lambda: [1.0, 2.0, 3.0], "vectors are 2 and 3 long"),
+    ],
+)  # fmt: skip
+def test_an_embedder_that_fails_costs_its_figure_and_no_turn(later: Any, told: str, tmp_path: Path) -> None:
+    first = start().tobytes()
+
+    def embedder(image: Image.Image) -> Any:
+        assert image.mode == "RGB"
+        return [3.0, 4.0] if image.tobytes() == first else later()
+
+    with Session.new(tmp_path / "s", start(), painter(), embedder) as session:
+        turn = session.edit("paint", seed=1)
+        assert turn.drift is not None and turn.drift.cosine is None and turn.drift.untouched_psnr == 99
+        assert turn.drift.embedder == "embedder" and told in (turn.drift.cosine_missing or "")
+    with Session.open(tmp_path / "s", painter()) as again:
+        assert again.current == turn
+        assert again.picture().tobytes() != first and again.edit("paint", seed=2).parent == turn.id
 
 
 def test_the_anchor_is_the_first_picture(session: Session) -> None:

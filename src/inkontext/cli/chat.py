@@ -17,7 +17,9 @@ import typer
 from inkontext.cli import options as o
 
 if TYPE_CHECKING:
-    from inkontext.session import Session
+    from PIL import Image
+
+    from inkontext.session import Embedder, Session
     from inkontext.session.chat import Chat, Message
 
 
@@ -35,16 +37,18 @@ def chat(
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
 ) -> None:
     """Edit a picture in a conversation: a line is an instruction, or a command such as /undo; /help lists them."""
+    from inkontext.cli.likeness import load_embedder
     from inkontext.session.chat import Chat, check_numbers
 
     folder = session or _free(image)
-    # What is wrong with the picture, the folder or a number should not wait for the model to load.
+    # What is wrong with the picture, the folder, a number or the embedder should not wait for the model to load.
     check_numbers(seed, steps)
-    _check(image, folder)
+    own = load_embedder(embedder, _check(image, folder))
     meter = _Meter()
-    with _begin(image, folder, (model, device, dtype, autoencoder, text)) as opened:
+    with _begin(image, folder, (model, device, dtype, autoencoder, text), own) as opened:
         talk = Chat(opened, seed=seed, steps=steps, anchor=anchor, keep=keep, callback=meter)
         _tell(talk.here())
         if _typed():
@@ -173,8 +177,8 @@ def _free(image: Path) -> Path:
     return folder
 
 
-def _check(image: Path, folder: Path) -> None:
-    """Raises PictureError, or SessionError where the folder's session began with another picture."""
+def _check(image: Path, folder: Path) -> Image.Image:
+    """The first picture. Raises PictureError, or SessionError where the folder's session began with another."""
     from inkontext.errors import SessionError
     from inkontext.session import Session
     from inkontext.session.session import first_picture
@@ -185,13 +189,14 @@ def _check(image: Path, folder: Path) -> None:
             was = old.picture(0)
         if (was.mode, was.size, was.tobytes()) != (first.mode, first.size, first.tobytes()):
             raise SessionError(f"the session '{folder}' began with another picture; give that, or name a new folder")
+    return first
 
 
-def _begin(image: Path, folder: Path, model: tuple[Any, ...]) -> Session:
+def _begin(image: Path, folder: Path, model: tuple[Any, ...], embedder: Embedder | None) -> Session:
     """The session in the folder, or a new one."""
     from inkontext.session import Session
 
     pipeline = o.load(*model)
     if (folder / "session.json").exists():
-        return Session.open(folder, pipeline)
-    return Session.new(folder, image, pipeline)
+        return Session.open(folder, pipeline, embedder)
+    return Session.new(folder, image, pipeline, embedder)

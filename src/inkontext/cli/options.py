@@ -30,6 +30,16 @@ TrueCfg = Annotated[float | None, typer.Option("--true-cfg", help="Classifier-fr
 Solver = Annotated[
     str | None, typer.Option(help="euler, heun, midpoint, multistep, or consistency; the model's own by default.")
 ]
+Ref = Annotated[list[str] | None, typer.Option("--ref", "-r", help="A further picture, FILE or NAME=FILE; repeat.")]
+Mask = Annotated[str | None, typer.Option(help="Picture of what may change; the rest keeps its bytes.")]
+MaskEdits = Annotated[str, typer.Option(help="Part of the mask to edit: white, black, transparent.")]
+Cue = Annotated[list[str] | None, typer.Option(help="Drawn for the model: ellipse:x,y,w,h or FILE.json.")]
+Size = Annotated[str, typer.Option(help="match, WIDTHxHEIGHT, or a ratio such as 16:9.")]
+CheckText = Annotated[bool, typer.Option("--check-text", help="Read the words in quotation marks back.")]
+Retries = Annotated[int, typer.Option(help="With --check-text: further seeds where they are wrong.")]
+Embedder = Annotated[
+    str | None, typer.Option(help="Your own, picture -> vector; drift then has its cosine: FILE.py:FUNCTION.")
+]
 Numerics = Annotated[str | None, typer.Option(help="Round as 'bfl' or 'diffusers' do.")]
 Count = Annotated[int, typer.Option("--count", "-n", help="Pictures to make.")]
 Quality = Annotated[str | None, typer.Option(help="max: a better solver and several candidates, 8 times as slow.")]
@@ -68,14 +78,24 @@ def check_outputs(out: Path | None, default: str, json: Path | None, count: int)
 
     try:
         path = out or _free(Path(default), count)
-        check_suffix(path)
-        for file in filter(None, (path, json)):
-            folder = next(p for p in file.absolute().parents if p.exists())
-            if file.is_dir() or not folder.is_dir():
-                raise OptionError(f"cannot write '{file}', a folder or inside a file; name a file in a folder")
     except OSError as error:
         raise OptionError(f"cannot write there ({error.strerror}); name another file with --out") from error
+    check_suffix(path)
+    for file in filter(None, (path, json)):
+        check_file(file)
     return path
+
+
+def check_file(file: Path) -> None:
+    """Raises OptionError where no file can be written there."""
+    from inkontext.errors import OptionError
+
+    try:
+        folder = next(p for p in file.absolute().parents if p.exists())
+        if file.is_dir() or not folder.is_dir():
+            raise OptionError(f"cannot write '{file}', a folder or inside a file; name a file in a folder")
+    except OSError as error:
+        raise OptionError(f"cannot write there ({error.strerror}); name another file with --out") from error
 
 
 def _free(path: Path, count: int) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.making import making, where
 
 if TYPE_CHECKING:
     from inkontext.session import Session
@@ -30,24 +31,27 @@ def new(
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
 ) -> None:
     """Begin with a picture, in a new folder."""
-    from inkontext.safety.pictures import read_picture
-
-    read_picture(picture)  # what is wrong with it should not wait for the model to load
+    from inkontext.cli.likeness import load_embedder
     from inkontext.session import Session
+    from inkontext.session.session import first_picture
 
-    with Session.new(folder, picture, o.load(model, device, dtype, autoencoder, text)) as session:
-        _tell(session)
+    own = load_embedder(embedder, first_picture(picture))  # what is wrong should not wait for the model to load
+    with Session.new(folder, picture, o.load(model, device, dtype, autoencoder, text), own) as session:
+        print(where(session))
 
 
 @app.command()
 def edit(
     folder: Folder,
     prompt: Annotated[str, typer.Argument(help="What to change, in a sentence.")],
-    ref: Annotated[list[str] | None, typer.Option("--ref", "-r", help="A further reference picture; repeat.")] = None,
-    mask: Annotated[str | None, typer.Option(help="Picture of what may change; the rest keeps its bytes.")] = None,
-    mask_edits: Annotated[str, typer.Option(help="Part of the mask to edit: white, black, transparent.")] = "white",
+    ref: o.Ref = None,
+    mask: o.Mask = None,
+    mask_edits: o.MaskEdits = "white",
+    cue: o.Cue = None,
+    size: o.Size = "match",
     anchor: Annotated[bool, typer.Option("--anchor", help="Give the first picture as a further reference.")] = False,
     keep: Annotated[bool, typer.Option(help="Put back what the edit left alone.")] = True,
     seed: Annotated[int | None, typer.Option("--seed", "-s", help="Of the noise; else the turn's number.")] = None,
@@ -55,19 +59,37 @@ def edit(
     guidance: o.Guidance = None,
     negative: o.Negative = None,
     true_cfg: o.TrueCfg = None,
+    solver: o.Solver = None,
+    check_text: o.CheckText = False,
+    retries: o.Retries = 0,
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
+    json: o.Json = None,
 ) -> None:
-    """A new turn from the current one."""
-    with _open(folder, (model, device, dtype, autoencoder, text)) as session:
-        session.edit(
-            prompt, seed=seed, steps=steps, guidance=guidance, negative=negative, true_cfg=true_cfg, mask=mask,
-            mask_edits=mask_edits, references=ref or (), anchor=anchor, keep=keep,
-        )  # fmt: skip
-        _tell(session)
+    """A new turn from the current one; with --retries perhaps several, of which the best becomes the current."""
+    from inkontext.cli.asking import read_asked
+
+    # What is wrong with words or pictures should not wait for the model to load.
+    with _open(folder) as found:
+        asked = read_asked(found.picture().size, prompt, ref, mask, mask_edits, cue, check_text, retries)
+    cast = asked.cast
+    with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, report):
+        how: dict[str, Any] = {
+            "seed": seed, "steps": steps, "guidance": guidance, "negative": negative, "true_cfg": true_cfg,
+            "solver": solver, "size": size, "mask": mask, "mask_edits": mask_edits, "references": cast.references,
+            "cues": asked.cues, "position": cast.position, "said": prompt if cast.names else None, "anchor": anchor,
+            "keep": keep,
+        }  # fmt: skip
+        if asked.words:
+            from inkontext.session.tries import edit_until_right
+
+            report.tried = edit_until_right(session, cast.prompt, asked.words, retries, **how)
+        else:
+            session.edit(cast.prompt, **how)
 
 
 @app.command()
@@ -75,7 +97,7 @@ def undo(folder: Folder) -> None:
     """Back to the turn before."""
     with _open(folder) as session:
         session.undo()
-        _tell(session)
+        print(where(session))
 
 
 @app.command()
@@ -83,7 +105,7 @@ def redo(folder: Folder) -> None:
     """Forward again after an undo."""
     with _open(folder) as session:
         session.redo()
-        _tell(session)
+        print(where(session))
 
 
 @app.command()
@@ -91,7 +113,7 @@ def goto(folder: Folder, place: Annotated[str, typer.Argument(help="A turn's num
     """To any turn, or to a branch, along which later turns then go."""
     with _open(folder) as session:
         session.goto(place)
-        _tell(session)
+        print(where(session))
 
 
 @app.command()
@@ -103,7 +125,7 @@ def branch(
     """A new branch, along which later turns go."""
     with _open(folder) as session:
         session.branch(name, at)
-        _tell(session)
+        print(where(session))
 
 
 @app.command()
@@ -116,11 +138,12 @@ def merge(
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
+    json: o.Json = None,
 ) -> None:
     """The last turns as one edit from the picture before them."""
-    with _open(folder, (model, device, dtype, autoencoder, text)) as session:
+    with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, _):
         session.merge(count, prompt)
-        _tell(session)
 
 
 @app.command()
@@ -133,12 +156,17 @@ def replay(
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
 ) -> None:
     """Make the turns up to the current one again in a new session, perhaps of another picture or with another model."""
+    from inkontext.cli.likeness import load_embedder
+    from inkontext.session.session import first_picture
+
     with _open(folder) as session:
+        session.embedder = load_embedder(embedder, session.picture(0) if picture is None else first_picture(picture))
         pipeline = o.load(model, device, dtype, autoencoder, text)
         with session.replay(into, picture, pipeline) as again:
-            _tell(again)
+            print(where(again))
 
 
 @app.command()
@@ -160,22 +188,15 @@ def show(folder: Folder, json: o.Json = None) -> None:
     from inkontext.session.tree import tree_text
     from inkontext.storage import write_json
 
+    if json is not None:
+        o.check_file(json)
     manifest = read_manifest(folder)
     print(tree_text(manifest))
     if json is not None:
         write_json(json, as_json(manifest))
 
 
-def _open(folder: Path, model: tuple[Any, ...] | None = None) -> Session:
-    """The session, found wrong before a model is loaded."""
+def _open(folder: Path) -> Session:
     from inkontext.session import Session
 
-    if model is None:
-        return Session.open(folder)
-    Session.open(folder).close()
-    return Session.open(folder, o.load(*model))
-
-
-def _tell(session: Session) -> None:
-    """Where the session stands, and its picture's file."""
-    print(f"turn {session.current.id} on {session.manifest.branch}: {session.picture_file()}")
+    return Session.open(folder)

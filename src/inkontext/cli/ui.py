@@ -30,6 +30,7 @@ def ui(
     dtype: o.Dtype = None,
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
+    embedder: o.Embedder = None,
 ) -> None:
     """Start the page where a picture is edited in a conversation."""
     from inkontext.errors import OptionError
@@ -43,12 +44,15 @@ def ui(
     door = _listen(host, port)
     if sessions.exists() and not sessions.is_dir():
         raise OptionError(f"'{sessions}' is a file; name a folder with --sessions")
+    from inkontext.cli.likeness import load_embedder
     from inkontext.server.app import create_app
 
+    own = load_embedder(embedder)
     key = secrets.token_urlsafe(16)
     app = create_app(
-        o.load(model, device, dtype, autoencoder, text), sessions, study=None if study is None else (study, key)
-    )
+        o.load(model, device, dtype, autoencoder, text), sessions, study=None if study is None else (study, key),
+        embedder=own,
+    )  # fmt: skip
     seen = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{seen}:{door.getsockname()[1]}/"
     print(f"{address}  (conversations are kept in {sessions}; Ctrl-C ends)", flush=True)

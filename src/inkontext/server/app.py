@@ -15,6 +15,7 @@ from inkontext.pipeline import Pipeline
 from inkontext.server.pictures import pictures_of
 from inkontext.server.preference import router
 from inkontext.server.ui.desk import PAGE_PIXELS, Desk
+from inkontext.session import Embedder
 
 # The page needs nothing of anybody else, and nobody else's page may hold it. Gradio compiles its templates in the
 # browser, hence 'unsafe-eval'.
@@ -32,7 +33,7 @@ _HEADERS: Final = (
 
 def create_app(
     pipeline: Pipeline, sessions: Path, *, study: tuple[Path, str] | None = None, most_pixels: int = PAGE_PIXELS,
-    most_bytes: int = 200_000_000,
+    most_bytes: int = 200_000_000, embedder: Embedder | None = None,
 ) -> FastAPI:  # fmt: skip
     """The application around a loaded model.
 
@@ -40,11 +41,12 @@ def create_app(
         sessions: folder of the conversations.
         study: folder of a preference study to be voted on at `/preference/`, and the key to its results.
         most_pixels, most_bytes: of an uploaded picture.
+        embedder: whose cosine is told beside the drift of every turn.
 
     Raises:
         DataError: the study's folder holds none.
     """
-    desk = Desk(pipeline, sessions, most_pixels)
+    desk = Desk(pipeline, sessions, most_pixels, embedder)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:

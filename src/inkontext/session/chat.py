@@ -15,7 +15,7 @@ from inkontext.result import Callback
 from inkontext.safety.provenance import check_suffix, save_picture
 from inkontext.session.session import Session
 from inkontext.session.store import read_manifest
-from inkontext.session.tree import tree_text
+from inkontext.session.tree import told_drift, tree_text
 
 HELP: Final = """\
 Type what to change, in a sentence. Or:
@@ -115,7 +115,8 @@ class Chat:
         self.session.edit(
             prompt, seed=seed, steps=self.steps, anchor=self.anchor, keep=self.keep, callback=self.callback
         )
-        return self.here()
+        here, drift = self.here(), told_drift(self.session.current)
+        return Message("\n".join(filter(None, (here.text, drift))), here.picture)
 
     def _command(self, words: str) -> Message:
         name, _, rest = words[1:].partition(" ")

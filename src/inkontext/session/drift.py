@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from PIL import Image
 
+from inkontext.errors import OptionError
+from inkontext.plugins import told
 from inkontext.safety.pictures import read_picture
 from inkontext.session.manifest import Drift
 
@@ -15,9 +17,12 @@ SAME: Final = 99.0  # dB reported for the same bytes
 
 
 class Embedder(Protocol):
-    """A network that turns a picture into a vector whose direction says who or what is on it."""
+    """A network that turns a picture, mode RGB, into a vector whose direction says who or what is on it.
 
-    def __call__(self, image: Image.Image, /) -> np.ndarray: ...
+    Where it has a `name`, that stands beside the cosines it gave.
+    """
+
+    def __call__(self, image: Image.Image, /) -> Any: ...
 
 
 def measure(
@@ -27,7 +32,7 @@ def measure(
     changes: Sequence[Image.Image],
     embedder: Embedder | None = None,
 ) -> Drift:
-    """The drift of a turn.
+    """The drift of a turn. Where the embedder fails, the drift says why it has no cosine; the turn is worth keeping.
 
     Args:
         first: the session's first picture.
@@ -37,14 +42,12 @@ def measure(
     """
     untouched = ~np.any([np.asarray(change) > 0 for change in changes], axis=0)
     before, raw, after = (np.asarray(read_picture(image).rgb) for image in (first, made, turn))
-    cosine = None
-    if embedder is not None:
-        cosine = round(cosine_of(embedder(first), embedder(turn)), 6)
+    likeness = {} if embedder is None else _likeness(embedder, first, turn)
     return Drift(
         untouched_share=round(float(untouched.mean()), 6),
         untouched_psnr=psnr(before, after, untouched),
         made_psnr=psnr(before, raw, untouched),
-        cosine=cosine,
+        **likeness,
     )
 
 
@@ -56,7 +59,32 @@ def psnr(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float | None:
     return SAME if error == 0 else round(min(SAME, 10 * float(np.log10(255.0**2 / error))), 6)
 
 
-def cosine_of(a: np.ndarray, b: np.ndarray) -> float:
-    """The cosine between two vectors; 0 where one has no length."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.dot(np.ravel(a), np.ravel(b))) / lengths if lengths else 0.0
+def embed(embedder: Embedder, picture: Image.Image) -> np.ndarray:
+    """The unit vector `[D]`, float64, of a picture. Raises OptionError where the embedder fails or gives none."""
+    try:
+        given = embedder(read_picture(picture).rgb.copy())
+    except (Exception, SystemExit) as error:  # the user's code may fail in any way
+        raise OptionError(f"the embedder failed ({told(error)}); correct it") from error
+    if given is None:
+        raise OptionError("the embedder saw nothing on the picture; use one that sees what is on it")
+    try:
+        vector = np.asarray(given, np.float64).ravel()
+    except Exception as error:
+        kind = type(given).__name__
+        raise OptionError(f"the embedder gave no vector but a {kind}; it must return numbers") from error
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise OptionError("the embedder's vector is empty, zero or not finite; correct it")
+    return vector / length
+
+
+def _likeness(embedder: Embedder, first: Image.Image, turn: Image.Image) -> dict[str, Any]:
+    """The fields of `Drift` that an embedder fills."""
+    name = str(getattr(embedder, "name", None) or getattr(embedder, "__name__", None) or type(embedder).__name__)
+    try:
+        a, b = embed(embedder, first), embed(embedder, turn)
+        if a.shape != b.shape:
+            raise OptionError(f"the embedder's vectors are {len(a)} and {len(b)} long; make all of one length")
+    except OptionError as error:
+        return {"embedder": name, "cosine_missing": str(error)}
+    return {"embedder": name, "cosine": round(float(a @ b), 6)}

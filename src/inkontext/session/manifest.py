@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from inkontext.cues import Cue, from_json
 from inkontext.errors import CueError, OptionError, SessionError
+from inkontext.reading import TextReport
 
 FIRST_BRANCH = "main"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
@@ -27,7 +28,9 @@ class Drift(BaseModel):
         untouched_share: of the picture's pixels, those.
         untouched_psnr: dB over them, 99 where they are the same bytes; None where none is left.
         made_psnr: the same of the picture as the model made it, before anything was put back.
-        cosine: of an embedder's vectors of both whole pictures; None where none is configured.
+        cosine: of an embedder's vectors of both whole pictures; None where none is configured, or it failed.
+        cosine_missing: why it failed.
+        embedder: its name.
     """
 
     model_config = _STRICT
@@ -35,6 +38,8 @@ class Drift(BaseModel):
     untouched_psnr: float | None
     made_psnr: float | None
     cosine: float | None = None
+    cosine_missing: str | None = None
+    embedder: str | None = None
 
 
 class How(BaseModel):
@@ -85,6 +90,7 @@ class Turn(BaseModel):
         merged: the turns that this one does in one edit.
         drift: None for the first, and after a turn that changed the size.
         cues_gone: whether the ink of its cues is gone from it; None where there were none, or it cannot be told.
+        text: what was read of the words asked for; None where nobody asked.
     """
 
     model_config = _STRICT
@@ -96,6 +102,7 @@ class Turn(BaseModel):
     merged: list[Number] = []
     drift: Drift | None = None
     cues_gone: bool | None = None
+    text: TextReport | None = None
 
 
 class Model(BaseModel):
@@ -195,6 +202,12 @@ class Manifest(BaseModel):
             raise SessionError(f"'{name}' is no branch name; choose a word that is not a number")
         place = self.current if at is None else self.number(at)
         return self._with(branches=self.branches | {name: place}, branch=name, current=place, redo=[])
+
+    def settle_on(self, place: int) -> Manifest:
+        """With the current turn and its branch at another turn of the same parent; the others stay in the tree."""
+        if self.turns[place].parent != self.turns[self.current].parent:
+            raise SessionError(f"turn {place} is no other way to turn {self.current}; use goto")
+        return self._with(current=place, redo=[], branches=self.branches | {self.branch: place})
 
     def number(self, place: int | str) -> int:
         """A turn's number from itself, its digits, or a branch's name. Raises SessionError for any other."""

@@ -15,6 +15,7 @@ from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
 from inkontext.geometry import read_mask
 from inkontext.pipeline import Pipeline
+from inkontext.reading import Reader, need_letters
 from inkontext.result import Callback
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.safety.provenance import check_suffix, save_picture
@@ -133,9 +134,12 @@ class Session:
         said: str | None = None,
         anchor: bool = False,
         keep: bool = True,
+        words: Sequence[str] = (),
+        reader: Reader | None = None,
+        parent: int | None = None,
         callback: Callback | None = None,
     ) -> Turn:
-        """A new turn from the current one, which the present branch moves to.
+        """A new turn from the current one, or from `parent`, which the present branch moves to.
 
         Args:
             seed: of the noise; the new turn's number where None.
@@ -146,6 +150,7 @@ class Session:
             said: the prompt as the user wrote it, for the manifest, where `prompt` is a translation of it.
             anchor: give the first picture as a further reference.
             keep: put back what the edit left alone: the parent's bytes, and its latents.
+            words: looked for in the new picture by a `reader`; the turn's `text` says what was found.
 
         Raises:
             InKontextError: a subclass for each mistake; the session is as it was.
@@ -155,9 +160,18 @@ class Session:
             negative=negative, true_cfg=true_cfg, solver=solver, size=None if size == "match" else size,
             cues=[cue.as_dict() for cue in cues], position=position, said=said, anchor=anchor, keep=keep,
         )  # fmt: skip
-        white = None if mask is None else read_mask(mask, self.picture().size, mask_edits)
+        start = self.manifest.current if parent is None else self.manifest.number(parent)
+        white = None if mask is None else read_mask(mask, self.picture(start).size, mask_edits)
         extra = [read_picture(r).rgb for r in references]
-        return self._take(self.manifest.current, how, white, extra, callback=callback)
+        if words:
+            need_letters(words)
+            if reader is None and (missing := Reader.available()):
+                raise OptionError(f"the words cannot be read back; {missing}")
+        return self._take(start, how, white, extra, callback=callback, words=words, reader=reader)
+
+    def settle_on(self, turn: int) -> Turn:
+        """To another turn of the same parent, and the present branch with it: after several tries, to the best."""
+        return self._commit(self.manifest.settle_on(turn))
 
     def undo(self) -> Turn:
         """Back to the parent. Raises SessionError at the first picture."""
@@ -276,7 +290,8 @@ class Session:
 
     def _take(
         self, parent: int, how: How, mask: Image.Image | None, references: Sequence[Image.Image],
-        merged: Sequence[int] = (), callback: Callback | None = None,
+        merged: Sequence[int] = (), callback: Callback | None = None, words: Sequence[str] = (),
+        reader: Reader | None = None,
     ) -> Turn:  # fmt: skip
         """Make a turn from a parent and keep it: its files first, then the manifest that names it."""
         pipeline, store = self._model(), self._store
@@ -285,12 +300,12 @@ class Session:
             self._decoded = {parent: pipeline.decode(latents)}
         begin = Parent(store.picture(parent), latents, self._decoded[parent])
         shown = [*references, first] if how.anchor and parent else references
-        made = make(pipeline, begin, how, mask, shown, callback)
+        made = make(pipeline, begin, how, mask, shown, callback, words, reader)
         changes = [*(store.change(t.id) for t in self.manifest.path(parent)[1:]), made.change]
         comparable = all(image.size == first.size for image in (made.raw, *changes))
         turn = Turn(
             id=len(self.manifest.turns), parent=parent, how=how, mask=mask is not None, references=len(references),
-            merged=list(merged), cues_gone=made.cues.gone if made.cues else None,
+            merged=list(merged), cues_gone=made.cues.gone if made.cues else None, text=made.text,
             drift=measure(first, made.raw, made.picture, changes, self.embedder) if comparable else None,
         )  # fmt: skip
         record = made.record | {"turn": turn.model_dump()}

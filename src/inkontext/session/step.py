@@ -13,6 +13,7 @@ from torch import Tensor
 from inkontext.cues import CueReport, draw, gone, settle
 from inkontext.geometry import Frame
 from inkontext.pipeline import Pipeline
+from inkontext.reading import Reader, TextReport, check
 from inkontext.result import Callback, Result
 from inkontext.safety.pictures import read_picture
 from inkontext.session.keep import blend_latents, change_of, composite, weight_on_picture
@@ -42,6 +43,7 @@ class Made:
         change: mode L on the picture's pixels; 0 = left alone.
         record: how it was made.
         cues: whether the ink of its cues is gone; None without cues.
+        text: what was read of the words asked for; None without words.
     """
 
     picture: Image.Image
@@ -51,11 +53,12 @@ class Made:
     change: Image.Image
     record: dict[str, Any]
     cues: CueReport | None = None
+    text: TextReport | None = None
 
 
 def make(
     pipeline: Pipeline, parent: Parent, how: How, mask: Image.Image | None, references: Sequence[Image.Image],
-    callback: Callback | None = None,
+    callback: Callback | None = None, words: Sequence[str] = (), reader: Reader | None = None,
 ) -> Made:  # fmt: skip
     """Edit from the parent's latents, find what changed, and put the rest back.
 
@@ -64,6 +67,7 @@ def make(
 
     Args:
         mask: mode L on the picture's pixels, 0 = must stay.
+        words: to be looked for in the new picture.
     """
     cues = settle(read_picture(parent.picture).rgb, how.drawn, pipeline.resolution) if how.cues else ()
     result = pipeline.edit(
@@ -73,6 +77,9 @@ def make(
         expect=how.size is None and mask is None,
     )  # fmt: skip
     made = _finish(pipeline, parent, how, mask, result)
+    if words:
+        text = check(made.picture.convert("RGB"), words, reader)
+        made = replace(made, record=made.record | {"text_check": text.as_dict()}, text=text)
     if not cues:
         return made
     before, after = (read_picture(image).rgb for image in (parent.picture, made.picture))

@@ -34,7 +34,24 @@ def tree_text(manifest: Manifest) -> str:
 def _told(turn: Turn) -> str:
     """A turn's number, its instruction on one line, and its drift where there is one."""
     what = " ".join(turn.how.prompt.split()) if turn.how else "first picture"
+    drift = drift_text(turn)
+    return f"{turn.id} {what}" + (f"  ({drift})" if drift else "")
+
+
+def drift_text(turn: Turn) -> str:
+    """A turn's drift in brief; empty where there is none."""
     drift = turn.drift
-    if drift is None or drift.untouched_psnr is None:
-        return f"{turn.id} {what}"
-    return f"{turn.id} {what}  (untouched {drift.untouched_share:.0%}, {drift.untouched_psnr:.1f} dB)"
+    if drift is None:
+        return ""
+    psnr = drift.untouched_psnr
+    parts = [f"untouched {drift.untouched_share:.0%}", *([] if psnr is None else [f"{psnr:.1f} dB"])]
+    parts += [] if drift.cosine is None else [f"cosine {drift.cosine:.3f}"]
+    return ", ".join(parts + ["cosine unknown"] * (drift.cosine_missing is not None))
+
+
+def told_drift(turn: Turn) -> str | None:
+    """A turn's drift on a line, with the reason where an embedder failed; None where there is none."""
+    if turn.drift is None:
+        return None
+    missing = turn.drift.cosine_missing
+    return f"drift: {drift_text(turn)}" + (f"; turn {turn.id} is kept, but {missing}" if missing else "")

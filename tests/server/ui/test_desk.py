@@ -252,3 +252,26 @@ def test_views_escape_and_tell_drift(desk: Desk, name: str) -> None:
     assert turn["drift"]
     assert turn["drift_told"].endswith(".")
     assert views.message("a <b>", "error") == {"text": "A &lt;b&gt;", "kind": "error"}
+
+
+def test_an_embedders_cosine_is_told_under_the_turn(pipeline: Pipeline, tmp_path: Path, photo: Image.Image) -> None:
+    first = photo.tobytes()
+
+    def embedder(picture: Image.Image) -> np.ndarray:
+        if "broken" in asked and picture.tobytes() != first:
+            raise ValueError("no face")
+        return np.asarray(picture, float).mean((0, 1))
+
+    asked: list[str] = []
+    desk = Desk(pipeline, tmp_path / "sessions", embedder=embedder)
+    name = desk.begin(photo)
+    done(desk, name, Wish("Make it blue", steps=1, keep=False))
+    asked.append("broken")
+    done(desk, name, Wish("Make it red", steps=1, keep=False))
+    turns = desk.manifest(name).turns
+    assert turns[1].drift is not None and turns[1].drift.cosine is not None
+    brief, told = views.drift(turns[1])
+    assert brief.endswith(f" · {turns[1].drift.cosine:.2f}") and told.endswith(f"picture {turns[1].drift.cosine:.2f}.")
+    brief, told = views.drift(turns[2])
+    assert "·" not in brief and "picture unknown: the embedder failed (ValueError: no face); correct it." in told
+    desk.close()

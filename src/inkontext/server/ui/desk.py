@@ -28,7 +28,7 @@ from inkontext.safety.provenance import read_metadata
 from inkontext.server.ui.job import Job
 from inkontext.server.ui.marks import read_marks
 from inkontext.server.ui.settings import MATCH
-from inkontext.session import Manifest, Session, read_manifest
+from inkontext.session import Embedder, Manifest, Session, read_manifest
 from inkontext.session.store import MANIFEST, PICTURE, turn_folder
 
 PAGE_PIXELS: Final = 40_000_000  # a larger picture is slow in every browser and a hundred megabytes a turn
@@ -67,13 +67,16 @@ class Desk:
     Every method raises an `InKontextError` with one sentence for the page, and leaves the session as it was.
     """
 
-    def __init__(self, pipeline: Pipeline, folder: Path, most_pixels: int = PAGE_PIXELS) -> None:
+    def __init__(self, pipeline: Pipeline, folder: Path, most_pixels: int = PAGE_PIXELS,
+                 embedder: Embedder | None = None) -> None:  # fmt: skip
         """
         Args:
             folder: of the sessions; made when the first begins.
             most_pixels: of a picture that is taken in.
+            embedder: as in `Session`, for every turn.
         """
         self.pipeline, self.folder, self.most_pixels = pipeline, folder, min(most_pixels, MAX_PIXELS)
+        self.embedder = embedder
         self._model = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
@@ -158,7 +161,7 @@ class Desk:
         self.pipeline.towers.check(cast.prompt)
 
         def work(callback: Callback) -> str:
-            with Session.open(self.place(name), self.pipeline) as session:
+            with Session.open(self.place(name), self.pipeline, self.embedder) as session:
                 if session.manifest.current != manifest.current:
                     raise SessionError("the conversation has moved on elsewhere; look at it and try again")
                 turn = session.edit(

@@ -13,7 +13,7 @@ from inkontext.server.ui.desk import Desk
 from inkontext.server.ui.examples import Example
 from inkontext.server.ui.facts import Facts
 from inkontext.server.ui.job import Standing, data_uri
-from inkontext.session import Manifest, Turn
+from inkontext.session import Drift, Manifest, Turn
 from inkontext.session.store import PICTURE, turn_folder
 
 THUMB, DISPLAY = 192, 1600  # longest sides in pixels
@@ -62,16 +62,22 @@ def drift(turn: Turn) -> tuple[str, str]:
     """A turn's drift in brief and in a sentence; empty where there is none to tell."""
     d = turn.drift
     if d is None or d.untouched_psnr is None:
-        return ("", "") if d is None else ("all changed", "No pixel is left that no turn has changed.")
+        return ("", "") if d is None else _with_likeness("all changed", "No pixel is left that no turn has changed", d)
     same = d.untouched_psnr >= 99
     brief = f"{d.untouched_share:.0%} " + ("exact" if same else f"{d.untouched_psnr:.1f} dB")
     told = f"{d.untouched_share:.0%} of the picture was left alone in every turn, "
     told += "to the byte" if same else f"and is {d.untouched_psnr:.1f} dB from the first picture"
     if d.made_psnr is not None:
         told += f" (as the model made it: {d.made_psnr:.1f} dB)"
+    return _with_likeness(brief, told, d)
+
+
+def _with_likeness(brief: str, told: str, d: Drift) -> tuple[str, str]:
+    """With what an embedder said, or why it said nothing."""
     if d.cosine is not None:
-        brief += f" · {d.cosine:.2f}"
-        told += f"; likeness to the first picture {d.cosine:.2f}"
+        brief, told = f"{brief} · {d.cosine:.2f}", f"{told}; likeness to the first picture {d.cosine:.2f}"
+    elif d.cosine_missing is not None:
+        told += f"; likeness to the first picture unknown: {d.cosine_missing}"
     return brief, told + "."
 
 

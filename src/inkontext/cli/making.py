@@ -1,0 +1,94 @@
+"""Making turns from the command line: what was found goes to stderr and, where asked, into a JSON file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inkontext.cli import options as o
+
+if TYPE_CHECKING:
+    from inkontext.reading import Attempts
+    from inkontext.session import Session, Turn
+
+
+@dataclass
+class Report:
+    """Of the turn that a session stands at after a step that made it.
+
+    Attributes:
+        tried: where several seeds may have been tried for the words.
+    """
+
+    session: Session
+    tried: Attempts[Turn] | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def tell(self) -> None:
+        """Where the session stands, on stdout; the turn's drift, cues and words on stderr."""
+        from inkontext.cues import CueFinding
+        from inkontext.session.tree import told_drift
+
+        print(where(self.session), flush=True)
+        found = self._record().get("cue_check", {}).get("cues", [])
+        lines = [told_drift(self.session.current), *(f"cue: {CueFinding(**row).sentence()}" for row in found)]
+        lines += [f"text: {self.tried.sentence()}"] if self.tried else []
+        for line in filter(None, lines):
+            print(line, file=sys.stderr)
+
+    def write(self, path: Path) -> None:
+        """The turn's record, the seconds that it took with all tries, and the tries."""
+        from inkontext.storage import write_json
+
+        body: dict[str, Any] = {"seconds": {"total": time.perf_counter() - self.started}}
+        body |= {"picture": str(self.session.picture_file())} | self._record()
+        if self.tried is not None:
+            turns = range(len(self.session.manifest.turns) - len(self.tried.reports), len(self.session.manifest.turns))
+            told = self.tried.as_dict()
+            body["text_check"] = told | {
+                "tries": [{"turn": turn} | row for turn, row in zip(turns, told["tries"], strict=True)]
+            }
+        write_json(path, body)
+
+    def _record(self) -> dict[str, Any]:
+        from inkontext.safety.provenance import read_metadata
+
+        return read_metadata(self.session.picture_file()) or {}
+
+
+@contextmanager
+def making(
+    folder: Path, model: tuple[Any, ...], embedder: str | None, json: Path | None
+) -> Iterator[tuple[Session, Report]]:
+    """A session to make a turn in, found wrong before a model is loaded; at the end the turn is told.
+
+    Raises:
+        Cancelled: instead of an interrupt, which loses no finished turn.
+    """
+    from inkontext.cli.likeness import load_embedder
+    from inkontext.errors import Cancelled
+    from inkontext.session import Session
+
+    if json is not None:
+        o.check_file(json)
+    with Session.open(folder) as found:
+        own = load_embedder(embedder, found.picture(0))
+    with Session.open(folder, o.load(*model), own) as session:
+        report = Report(session)
+        try:
+            yield session, report
+        except KeyboardInterrupt as error:
+            raise Cancelled("interrupted; every finished turn is kept") from error
+        report.tell()
+        if json is not None:
+            report.write(json)
+
+
+def where(session: Session) -> str:
+    """Where a session stands, and its picture's file."""
+    return f"turn {session.current.id} on {session.manifest.branch}: {session.picture_file()}"
