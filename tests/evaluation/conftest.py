@@ -75,3 +75,12 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for name in ("clip", "dino"):
         CLIPImageProcessor(size=SIDE, crop_size=CROP).save_pretrained(place / name)
     return place / "clip", place / "dino"
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    """A smooth picture of 48x37 pixels and a noisy one of it."""
+    y, x = np.mgrid[0:48, 0:37] / 20.0
+    smooth = np.dstack([np.sin(3 * x + y), np.cos(2 * x * y), np.sin(x - 4 * y)]) * 90 + 128
+    noisy = smooth + np.random.default_rng(0).normal(0, 12, smooth.shape)
+    return smooth.round().astype(np.uint8), noisy.clip(0, 255).round().astype(np.uint8)

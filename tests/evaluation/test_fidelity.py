@@ -9,15 +9,6 @@ import torch
 from inkontext.evaluation.fidelity import HIGHEST, psnr, ssim, ssim_map
 
 
-@pytest.fixture
-def pair() -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture of 48x37 pixels and a noisy one of it."""
-    y, x = np.mgrid[0:48, 0:37] / 20.0
-    smooth = np.dstack([np.sin(3 * x + y), np.cos(2 * x * y), np.sin(x - 4 * y)]) * 90 + 128
-    noisy = smooth + np.random.default_rng(0).normal(0, 12, smooth.shape)
-    return smooth.round().astype(np.uint8), noisy.clip(0, 255).round().astype(np.uint8)
-
-
 def test_psnr_and_ssim_are_scikit_images(pair: tuple[np.ndarray, np.ndarray]) -> None:
     other = pytest.importorskip("skimage.metrics")
     a, b = pair
