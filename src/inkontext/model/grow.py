@@ -86,9 +86,9 @@ def _layouts(name: str, old: nn.Linear, before: TransformerConfig, after: Transf
     width = (before.hidden_size, after.hidden_size)
     hidden = (before.mlp_hidden, after.mlp_hidden)
     if name.endswith(("img_in", "txt_in", "in_layer")):
-        return [width], [(old.in_features,) * 2]
+        return [width], [(old.in_features, old.in_features)]
     if name == "final_layer.linear":
-        return [(old.out_features,) * 2], [width]
+        return [(old.out_features, old.out_features)], [width]
     if name.endswith("linear1"):
         return [width] * 3 + [hidden], [width]
     if name.endswith("linear2"):

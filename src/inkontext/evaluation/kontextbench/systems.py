@@ -22,7 +22,7 @@ class System(Protocol):
     identity: dict[str, Any]
     is_timed: bool
 
-    def make(self, item: Item, reference: Image.Image) -> Image.Image | NoPicture: ...
+    def make(self, item: Item, reference: Image.Image, /) -> Image.Image | NoPicture: ...
 
 
 class Editor:

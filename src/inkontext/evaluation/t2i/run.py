@@ -41,7 +41,7 @@ class System(Protocol):
     identity: dict[str, Any]
     is_timed: bool
 
-    def make(self, task: Task) -> Image.Image | NoPicture: ...
+    def make(self, task: Task, /) -> Image.Image | NoPicture: ...
 
 
 class Generator:
