@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: demo test test-all bench suite lint format docs clean
 
 demo: .venv/installed
-	@$(BIN)/inkontext edit examples/friends.png "the bunny should wear a purple scarf" --seed 1 --out out/demo.png
+	@$(BIN)/inkontext edit examples/friends.png "change the background to a beach" --seed 1 --out out/demo.png
 	@echo "Before: examples/friends.png   After: out/demo.png"
 
 test: .venv/installed-dev
