@@ -58,7 +58,8 @@ class FlowStage:
         self.section = config.flow or FlowSection()
         self.dtype = getattr(torch, config.dtype)
         self.transformer, self.towers = transformer.to(device).train(), towers
-        self.autoencoder = autoencoder.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
+        self.autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         towers.t5.to(device).requires_grad_(config.model.train_text)
         towers.clip.to(device).requires_grad_(config.model.train_text)
         modules: dict[str, torch.nn.Module] = {"transformer": self.transformer}
