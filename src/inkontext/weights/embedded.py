@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 from dataclasses import asdict, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.weights.card import Card
 from inkontext.weights.folder import save_folder
+from inkontext.weights.source import SHIPPED
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 BYTE_PIECES = 384  # 256 bytes, three special ones, and room as ByT5 leaves it
-SHIPPED = Path(str(files("inkontext"))) / "models"
 
 
 def cache_folder() -> Path:

@@ -6,12 +6,16 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
 
+SHIPPED = Path(str(files("inkontext"))) / "models"
+SHARING = {"tiny-fast": "tiny"}  # distilled with frozen towers and autoencoder: shipped without what it shares
+EMBEDDED = ("tiny", "tiny-fast", "debug")
 TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 WEIGHT_SUFFIXES = (".safetensors", ".sft")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
@@ -47,7 +51,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """Find a model's files; nothing is loaded.
 
     Args:
-        name_or_path: `tiny`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
+        name_or_path: `tiny`, `tiny-fast`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
         autoencoder: a file or folder that replaces the model's own (or the missing) autoencoder.
         text: folder with `text_encoder`, `text_encoder_2`, `tokenizer`, `tokenizer_2`, likewise.
 
@@ -55,9 +59,11 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
         ModelNotFoundError: nothing there, or a part of it is not.
     """
     path = _locate(name_or_path)
-    files = _split_files(path) if path.is_file() else _folder_files(path)
+    if path.parent == SHIPPED and path.name in SHARING:
+        shared = SHIPPED / SHARING[path.name]
+        autoencoder, text = autoencoder or shared / "vae", text or shared
     folder = path.parent if path.is_file() else path
-    transformer, own_autoencoder = files
+    transformer, own_autoencoder = _split_files(path) if path.is_file() else _folder_files(path)
     if autoencoder is not None:
         own_autoencoder = _weights_in(Path(autoencoder)) if Path(autoencoder).is_dir() else (Path(autoencoder),)
     configs = {
@@ -122,13 +128,13 @@ def _locate(name_or_path: str | Path) -> Path:
             return path.resolve() if path.is_dir() else path.absolute()
     except (OSError, RuntimeError) as error:  # a name too long, a home folder that is not there
         raise ModelNotFoundError(f"'{name[:80]}' cannot be a model's path ({error.args[-1]}); check it") from error
-    if name in ("tiny", "debug"):
+    if name in EMBEDDED:
         from inkontext.weights.embedded import embedded
 
         return embedded(name)
     if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
         return _from_hub(name)
-    raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', a folder, a .safetensors file or a hub id")
+    raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id")
 
 
 def _folder_name(folder: Path) -> str:
