@@ -151,9 +151,16 @@ def edit_requests(
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
-    if mask is None and strength != 1:
-        raise OptionError("strength acts through a mask; give one, or leave strength at 1")
+    check_strength(strength, mask is not None)
     return requests
+
+
+def check_strength(strength: float, masked: bool) -> None:
+    """Raises OptionError."""
+    if not masked and strength != 1:
+        raise OptionError("strength acts through a mask; give one, or leave strength at 1")
+    if not 0 < strength <= 1:
+        raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
 
 
 def generate_requests(
@@ -230,8 +237,6 @@ def with_latents(requests: list[Request], latents: Tensor, channels: int) -> lis
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:
     if mode not in MASK_MODES:
         raise OptionError(f"unknown mask_mode {mode!r}; choose one of {', '.join(MASK_MODES)}")
-    if not 0 < strength <= 1:
-        raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
     first = request.contexts[0]
     if mode == "exact" and not request.aligned:
         raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
