@@ -98,6 +98,7 @@ def read_options(
         raise OptionError(f"guidance must be between 0 and 100, not {guidance}")
     if true_cfg is not None and not 1 <= true_cfg <= 100:
         raise OptionError(f"true_cfg must be between 1 and 100, not {true_cfg}")
+    _check_unicode(negative or "")
     if negative and (true_cfg is None or true_cfg == 1):
         raise OptionError("a negative prompt acts through true_cfg; set true_cfg (--true-cfg) above 1, such as 4")
     for value, known, what in (
@@ -250,9 +251,14 @@ def read_prompts(prompt: str | Sequence[str]) -> list[str]:
     prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
     if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
         raise PromptError("the prompt is empty; say in a sentence what the picture should show or what to change")
-    if any("\ud800" <= letter <= "\udfff" for p in prompts for letter in p):
-        raise PromptError("the prompt is not valid Unicode; type it again, or set the terminal to UTF-8")
+    for p in prompts:
+        _check_unicode(p)
     return prompts
+
+
+def _check_unicode(prompt: str) -> None:
+    if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        raise PromptError("the prompt is not valid Unicode; type it again, or set the terminal to UTF-8")
 
 
 def _seeds(seed: int | Sequence[int] | np.ndarray, pictures: int, count: int) -> list[list[int]]:

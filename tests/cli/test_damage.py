@@ -92,3 +92,21 @@ def test_what_is_no_picture(name: str, cli: Cli, here: Path, painted: Painter, m
         done = cli(*verb)
         assert done.code == 2 and f"'{name}'" in done.complaint
     assert (here / "s/session.json").read_bytes() == before and not (here / "n").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        (("branch", "s", "\udcff"), "is no branch name"), (("goto", "s", "\udcff"), "there is no branch"),
+        (("edit", "s", "\udcff"), "not valid Unicode"), (("merge", "s", "2", "--prompt", "\udcff"), "not valid Unicode"),
+        (("merge", "s", "2", "--prompt", " "), "the prompt is empty"), (("undo", "notes.txt"), "there is no session in"),
+    ],
+)  # fmt: skip
+def test_words_that_are_none(verb: tuple[str, ...], told: str, cli: Cli, here: Path, painted: Painter) -> None:
+    (here / "notes.txt").write_text("hello")
+    for words in ("one", "two"):
+        cli("session", "edit", "s", words)
+    before = (here / "s/session.json").read_bytes()
+    done = cli("session", *verb)
+    assert done.code == 2 and told in done.complaint
+    assert (here / "s/session.json").read_bytes() == before

@@ -65,3 +65,15 @@ def test_ctrl_c_before_the_first_picture_of_a_replay(
     monkeypatch.setattr(painted, "encode", interrupted)
     done = cli("session", "replay", "s", "t")
     assert (done.code, done.complaint) == (130, "interrupted; nothing was made")
+
+
+def test_where_a_replay_cannot_be_is_found_before_the_model_is_loaded(
+    cli: Cli, here: Path, painted: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "full").mkdir()
+    (here / "full/letter.txt").write_text("mine")
+    monkeypatch.setattr("inkontext.cli.options.load", lambda *model: pytest.fail("the model was loaded"))
+    for into, told in (("s", "there is a session in 's' already"), ("full", "the folder 'full' is not empty")):
+        for verb in (("session", "replay", "s", into), ("session", "new", into, "first.png")):
+            done = cli(*verb)
+            assert done.code == 2 and told in done.complaint

@@ -37,7 +37,9 @@ def new(
     from inkontext.cli.likeness import load_embedder
     from inkontext.session import Session
     from inkontext.session.session import first_picture
+    from inkontext.session.store import need_free
 
+    need_free(folder)
     own = load_embedder(embedder, first_picture(picture))  # what is wrong should not wait for the model to load
     with Session.new(folder, picture, o.load(model, device, dtype, autoencoder, text), own) as session:
         print(where(session))
@@ -148,6 +150,10 @@ def merge(
     json: o.Json = None,
 ) -> None:
     """The last turns as one edit from the picture before them."""
+    from inkontext.request import read_prompts
+
+    if prompt is not None:
+        read_prompts(prompt)
     with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, _):
         session.merge(count, prompt)
 
@@ -169,10 +175,12 @@ def replay(
     from inkontext.cli.likeness import load_embedder
     from inkontext.cli.making import Remade
     from inkontext.session.session import first_picture
+    from inkontext.session.store import need_free
 
     if json is not None:
         o.check_file(json)
     with _open(folder) as session:
+        need_free(into)
         session.embedder = load_embedder(embedder, session.picture(0) if picture is None else first_picture(picture))
         pipeline = o.load(model, device, dtype, autoencoder, text)
         remade = Remade(into, len(session.manifest.path()) - 1)

@@ -235,7 +235,8 @@ class Manifest(BaseModel):
     def new_branch(self, name: str, at: int | str | None = None) -> Manifest:
         if name in self.branches:
             raise SessionError(f"there is a branch '{name}' already; go to it or choose another name")
-        if name.isdigit() or not name or len(name) > 100 or set(name) & set("/\\") or name.split() != [name]:
+        unwritable = set(name) & set("/\\") or any("\ud800" <= letter <= "\udfff" for letter in name)
+        if name.isdigit() or not name or len(name) > 100 or unwritable or name.split() != [name]:
             raise SessionError(f"'{name}' is no branch name; choose a word that is not a number")
         place = self.current if at is None else self.number(at)
         return self._with(branches=self.branches | {name: place}, branch=name, current=place, redo=[])

@@ -24,7 +24,7 @@ def merged_how(turns: Sequence[Turn], prompt: str | None, masked: bool) -> How:
         raise SessionError("turns that speak of numbered references cannot be merged; make the edit anew, in one")
     return hows[-1].model_copy(
         update={
-            "prompt": prompt or " ".join(_sentence(h.prompt) for h in hows),
+            "prompt": " ".join(_sentence(h.prompt) for h in hows) if prompt is None else prompt,
             "said": None,
             "size": next((h.size for h in reversed(hows) if h.size), None),
             "strength": hows[-1].strength if masked else 1.0,

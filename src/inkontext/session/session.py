@@ -25,7 +25,7 @@ from inkontext.session.drift import Embedder, incomparable, measure
 from inkontext.session.manifest import Choice, How, Manifest, Model, Turn, read_how
 from inkontext.session.merging import merged_how, merged_mask
 from inkontext.session.step import Parent, make
-from inkontext.session.store import MANIFEST, PICTURE, Store, read_manifest
+from inkontext.session.store import PICTURE, Store, need_free, read_manifest
 from inkontext.storage import write_json
 
 
@@ -58,11 +58,7 @@ class Session:
         first = first_picture(picture)
         store = Store(Path(folder))
         try:
-            others = {p.name for p in store.folder.iterdir() if not p.name.startswith(".")} - {"turns"}
-            if MANIFEST in others:
-                raise SessionError(f"there is a session in '{folder}' already; open it, or name a new folder")
-            if others:
-                raise SessionError(f"the folder '{folder}' is not empty; name a new one for the session")
+            need_free(store.folder)
             latents, _ = pipeline.encode(first)
             store.save(0, first, {"task": "session", "model": pipeline.model}, latents)
             manifest = Manifest(model=_model_of(pipeline), turns=[Turn(id=0)])
@@ -230,6 +226,7 @@ class Session:
         Args:
             each: called with the new session when its first picture is kept, and after every turn.
         """
+        need_free(Path(folder))  # of this session itself, a lock would say that it is open elsewhere
         made = Session.new(folder, self.picture(0) if picture is None else picture, pipeline or self._model(),
                            self.embedder)  # fmt: skip
         told = each or (lambda session: None)
