@@ -98,8 +98,10 @@ def test_what_is_no_picture(name: str, cli: Cli, here: Path, painted: Painter, m
     ("verb", "told"),
     [
         (("branch", "s", "\udcff"), "is no branch name"), (("goto", "s", "\udcff"), "there is no branch"),
-        (("edit", "s", "\udcff"), "not valid Unicode"), (("merge", "s", "2", "--prompt", "\udcff"), "not valid Unicode"),
-        (("merge", "s", "2", "--prompt", " "), "the prompt is empty"), (("undo", "notes.txt"), "there is no session in"),
+        (("edit", "s", "\udcff"), "not valid Unicode"),
+        (("merge", "s", "2", "--prompt", "\udcff"), "not valid Unicode"),
+        (("merge", "s", "2", "--prompt", " "), "the prompt is empty"),
+        (("undo", "notes.txt"), "there is no session in"),
     ],
 )  # fmt: skip
 def test_words_that_are_none(verb: tuple[str, ...], told: str, cli: Cli, here: Path, painted: Painter) -> None:

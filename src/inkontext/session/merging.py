@@ -48,4 +48,4 @@ def merged_mask(masks: Sequence[Image.Image | None]) -> Image.Image | None:
 
 def _sentence(prompt: str) -> str:
     text = prompt.strip()
-    return text if text[-1] in ".?!" else text + "."
+    return text if text.endswith((".", "?", "!")) else text + "."
