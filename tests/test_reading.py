@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -142,6 +144,22 @@ def test_nothing_to_look_for_and_no_engine_are_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(reading, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match="pip install 'inkontext"):
         check(picture, ["A"])
+
+
+def test_an_engine_that_fails_is_told_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Engine:
+        def __call__(self, *given: object, **more: object) -> None:
+            raise RuntimeError("out of\nsorts")
+
+    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=Engine))
+    monkeypatch.setattr(reading, "find_spec", lambda name: object())
+    found = check(Image.new("RGB", (8, 8)), ["A", "B"])
+    assert found.sentence() == "the words could not be looked for: text recognition failed (RuntimeError: out of sorts)"
+    assert (found.right, found.found, found.score) == (False, (False, False), (0, 0.0))
+    assert found.as_dict()["unread"] == found.unread
+    made: list[int] = []
+    kept = until_right(lambda seed: made.append(seed) or seed, lambda _: found, (3, 4, 5))
+    assert made == [3] and kept.seed == 3
 
 
 def report(*near: float) -> TextReport:

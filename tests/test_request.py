@@ -96,6 +96,11 @@ def test_options_that_cannot_be(given: dict[str, Any], words: str) -> None:
         options(**given)
 
 
+def test_a_negative_prompt_that_is_no_unicode() -> None:
+    with pytest.raises(PromptError, match="not valid Unicode"):
+        options(true_cfg=3.0, negative="\udcff")
+
+
 def test_guidance_for_a_model_without_it() -> None:
     with pytest.raises(OptionError, match="no guidance input; use true_cfg"):
         options(NO_GUIDANCE, has_guidance=False, guidance=2.5)

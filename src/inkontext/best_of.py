@@ -156,7 +156,7 @@ def read_best_of(
             "another scorer"
         )
     plugin = (known or {}).get(name) or find_function(name, "scorer", GROUP, OWN_SCORERS)
-    return BestOf(candidates, plugin, name, quality)
+    return BestOf(int(candidates), plugin, name, quality)
 
 
 def solver_of(quality: str | None, solver: str | None, sampling: Sampling) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from inkontext.errors import OptionError
+from inkontext.plugins import told
 
 T = TypeVar("T")
 
@@ -183,12 +184,14 @@ class TextReport:
         read: the lines of text found in the picture.
         found: for every word, whether it stands there letter by letter (`is_hit`).
         similarity: for every word, how near the nearest text comes (`similarity`).
+        unread: why the picture could not be read; empty where it was.
     """
 
     words: tuple[str, ...]
     read: tuple[str, ...]
     found: tuple[bool, ...]
     similarity: tuple[float, ...]
+    unread: str = ""
 
     @property
     def right(self) -> bool:
@@ -201,6 +204,8 @@ class TextReport:
 
     def sentence(self) -> str:
         """For people."""
+        if self.unread:
+            return f"the words could not be looked for: {self.unread}"
         seen = ", ".join(f'"{line}"' for line in self.read) or "no text"
         if self.right:
             return "read as asked: " + ", ".join(f'"{word}"' for word in self.words)
@@ -210,7 +215,8 @@ class TextReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         near = [round(s, 4) for s in self.similarity]
-        return {"words": [*self.words], "read": [*self.read], "found": [*self.found], "similarity": near}
+        plain = {"words": [*self.words], "read": [*self.read], "found": [*self.found], "similarity": near}
+        return plain | ({"unread": self.unread} if self.unread else {})
 
 
 def need_letters(words: Sequence[str]) -> None:
@@ -220,16 +226,23 @@ def need_letters(words: Sequence[str]) -> None:
 
 
 def check(picture: Image.Image, words: Sequence[str], reader: Reader | None = None) -> TextReport:
-    """Read an RGB picture and look for the words.
+    """Read an RGB picture and look for the words. Where the engine fails, the report says so: the picture is good.
 
     Raises:
         OptionError: no words, one without letters, or RapidOCR is not installed.
     """
     need_letters(words)
-    read = (reader or Reader()).read(picture)
-    return TextReport(
-        tuple(words), tuple(read), tuple(is_hit(w, read) for w in words), tuple(similarity(w, read) for w in words)
-    )
+    try:
+        read = (reader or Reader()).read(picture)
+        found, near = [is_hit(w, read) for w in words], [similarity(w, read) for w in words]
+        return TextReport(tuple(words), tuple(read), tuple(found), tuple(near))
+    except OptionError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - however it fails, what took minutes to make is kept
+        nothing = len(words)
+        return TextReport(
+            tuple(words), (), (False,) * nothing, (0.0,) * nothing, f"text recognition failed ({told(error)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -259,7 +272,8 @@ class Attempts(Generic[T]):
         why = f"the first that {self.report.sentence()}" if self.report.right else (
             f"the nearest {tried}, none of which showed every word; it {self.report.sentence()}"
         )  # fmt: skip
-        return f"seed {self.seed} was kept, {why}"
+        last = self.reports[-1][1].unread
+        return f"seed {self.seed} was kept, {why}" + (f"; then {last}, which ended the search" if last else "")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -268,7 +282,7 @@ class Attempts(Generic[T]):
 
 
 def until_right(make: Callable[[int], T], check_it: Callable[[T], TextReport], seeds: Sequence[int]) -> Attempts[T]:
-    """Try seeds until the text is right; else keep the nearest, the earlier of equals.
+    """Try seeds until the text is right, or cannot be read; else keep the nearest, the earlier of equals.
 
     Args:
         make: the result of a seed.
@@ -283,7 +297,7 @@ def until_right(make: Callable[[int], T], check_it: Callable[[T], TextReport], s
         reports.append((seed, report))
         if best is None or report.score > best[2].score:
             best = result, seed, report
-        if report.right:
+        if report.right or report.unread:
             break
     if best is None:
         raise OptionError("there is no seed to try; give at least one")

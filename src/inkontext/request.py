@@ -98,6 +98,7 @@ def read_options(
         raise OptionError(f"guidance must be between 0 and 100, not {guidance}")
     if true_cfg is not None and not 1 <= true_cfg <= 100:
         raise OptionError(f"true_cfg must be between 1 and 100, not {true_cfg}")
+    _check_unicode(negative or "")
     if negative and (true_cfg is None or true_cfg == 1):
         raise OptionError("a negative prompt acts through true_cfg; set true_cfg (--true-cfg) above 1, such as 4")
     for value, known, what in (
@@ -151,9 +152,16 @@ def edit_requests(
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
-    if mask is None and strength != 1:
-        raise OptionError("strength acts through a mask; give one, or leave strength at 1")
+    check_strength(strength, mask is not None)
     return requests
+
+
+def check_strength(strength: float, masked: bool) -> None:
+    """Raises OptionError."""
+    if not masked and strength != 1:
+        raise OptionError("strength acts through a mask; give one, or leave strength at 1")
+    if not 0 < strength <= 1:
+        raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
 
 
 def generate_requests(
@@ -230,8 +238,6 @@ def with_latents(requests: list[Request], latents: Tensor, channels: int) -> lis
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:
     if mode not in MASK_MODES:
         raise OptionError(f"unknown mask_mode {mode!r}; choose one of {', '.join(MASK_MODES)}")
-    if not 0 < strength <= 1:
-        raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
     first = request.contexts[0]
     if mode == "exact" and not request.aligned:
         raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
@@ -245,9 +251,14 @@ def read_prompts(prompt: str | Sequence[str]) -> list[str]:
     prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
     if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
         raise PromptError("the prompt is empty; say in a sentence what the picture should show or what to change")
-    if any("\ud800" <= letter <= "\udfff" for p in prompts for letter in p):
-        raise PromptError("the prompt is not valid Unicode; type it again, or set the terminal to UTF-8")
+    for p in prompts:
+        _check_unicode(p)
     return prompts
+
+
+def _check_unicode(prompt: str) -> None:
+    if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        raise PromptError("the prompt is not valid Unicode; type it again, or set the terminal to UTF-8")
 
 
 def _seeds(seed: int | Sequence[int] | np.ndarray, pictures: int, count: int) -> list[list[int]]:

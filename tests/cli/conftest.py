@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from inkontext.cli.main import main
+from inkontext.session import Session
+from tests.session.painter import Painter, painter, start
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,17 @@ def cli(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
 def picture(here: Path, photo: Image.Image) -> Path:
     photo.save(here / "photo.png")
     return Path("photo.png")
+
+
+@pytest.fixture
+def painted(here: Path, monkeypatch: pytest.MonkeyPatch) -> Painter:
+    """The model that every verb loads; there is a session `s` of it, and `first.png`, which it began with."""
+    made = painter()
+    monkeypatch.setattr("inkontext.cli.options.load", lambda *model: made)
+    start().save(here / "first.png")
+    Session.new(here / "s", start(), made).close()
+    assert isinstance(made, Painter)
+    return made
 
 
 def names(folder: Path) -> list[str]:

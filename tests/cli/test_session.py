@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from inkontext.safety.provenance import read_metadata
 from inkontext.session import Session, read_manifest
 from inkontext.session.drift import psnr
 from tests.cli.conftest import Cli
-from tests.session.painter import Painter, painter, start
+from tests.session.painter import Painter, start
 
 
 def test_a_session_from_a_script(cli: Cli, here: Path, photo: Image.Image, debug_folder: Path) -> None:
@@ -60,17 +62,6 @@ def test_mistakes_make_nothing(words: tuple[str, ...], told: str, cli: Cli, here
 
 
 # --- what `edit` takes ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def painted(here: Path, monkeypatch: pytest.MonkeyPatch) -> Painter:
-    """The model that every verb loads; there is a session `s` of it, and `first.png`, which it began with."""
-    made = painter()
-    monkeypatch.setattr("inkontext.cli.options.load", lambda *model: made)
-    start().save(here / "first.png")
-    Session.new(here / "s", start(), made).close()
-    assert isinstance(made, Painter)
-    return made
 
 
 def _plugin(here: Path, body: str) -> str:
@@ -169,9 +160,12 @@ def test_cues_names_solver_and_size(cli: Cli, here: Path, photo: Image.Image, de
     record = read_metadata(here / "s/turns/0001/picture.png")
     assert record is not None and record["solver"] == "heun" and record["position"] == 1
     assert Image.open(here / "s/turns/0001/reference-1.png").tobytes() == Image.open(here / "h.png").tobytes()
-    assert cli("session", "edit", "s", "Wider", "--size", "96x48", *model).code == 0
+    told = cli("session", "edit", "s", "Wider", "--size", "96x48", *model)
+    assert told.code == 0 and told.err.splitlines()[-1] == "drift not measured: another size"
     assert Image.open(here / "s/turns/0002/picture.png").size == (96, 48)
-    assert read_manifest(here / "s").turns[2].drift is None
+    turn = read_manifest(here / "s").turns[2]
+    assert (turn.drift, turn.drift_missing) == (None, "another size")
+    assert "2 Wider  (drift not measured: another size)" in cli("session", "show", "s").out
 
 
 def test_other_seeds_are_turns_and_the_nearest_is_current(
@@ -201,6 +195,48 @@ def test_other_seeds_are_turns_and_the_nearest_is_current(
     assert read_manifest(here / "s").current == 4
 
 
+def test_an_engine_that_fails_loses_no_turn(
+    cli: Cli, here: Path, painted: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Engine:
+        def __call__(self, *given: object, **more: object) -> None:
+            raise RuntimeError("no session")
+
+    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", SimpleNamespace(RapidOCR=Engine))
+    monkeypatch.setattr("inkontext.reading.find_spec", lambda name: object())
+    why = "the words could not be looked for: text recognition failed (RuntimeError: no session); turn 1 is kept"
+    done = cli("session", "edit", "s", "Write 'OPEN'", "--check-text", "--retries", "3", "--json", "e.json")
+    assert (done.code, done.out) == (0, "turn 1 on main: s/turns/0001/picture.png\n")
+    assert done.err.splitlines()[-1] == f"text: seed 1: {why}"
+    assert json.loads((here / "e.json").read_text())["text_check"]["tries"][0]["unread"].startswith("text recognition")
+    assert len(read_manifest(here / "s").turns) == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("write 'SHUT'\nplain\n"))
+    done = cli("chat", "first.png", "--session", "s", "--check-text")
+    assert done.code == 0 and done.err == "" and f"text: {why.replace('turn 1', 'turn 2')}" in done.out
+    assert [turn.text and turn.text.words for turn in read_manifest(here / "s").turns[1:]] == [
+        ("OPEN",), ("SHUT",), None,
+    ]  # fmt: skip
+
+
+def test_the_best_of_candidates_is_a_turn(cli: Cli, here: Path, painted: Painter) -> None:
+    (here / "mine.py").write_text("def last(shown):\n    return [i for i, _ in enumerate(shown.pictures)]\n")
+    choice = ("--candidates", "2", "--scorer", "mine.py:last")
+    done = cli("session", "edit", "s", "Make it blue", "--seed", "4", *choice, "--json", "e.json")
+    assert done.code == 0 and done.err.startswith("candidates: seed 5, the best of 2 by mine.py:last\ndrift: ")
+    turn = json.loads((here / "e.json").read_text())["turn"]
+    assert (turn["how"]["seed"], turn["how"]["solver"]) == (5, None)
+    assert (turn["best_of"]["seeds"], turn["best_of"]["function"]) == ([4, 5], "mine.py:last")
+    done = cli("session", "edit", "s", "Make it red", "--quality", "max")
+    turn = read_manifest(here / "s").turns[2]
+    assert done.code == 0 and turn.how is not None and turn.how.solver == "heun" and turn.best_of is not None
+    assert turn.best_of.seeds == [2, 3, 4, 5] and turn.best_of.quality == "max" and turn.how.seed == turn.best_of.chosen
+    (here / "mine.py").unlink()  # making the turns again needs no scorer
+    assert cli("session", "replay", "s", "t").code == 0
+    for number in ("0001", "0002"):
+        pictures = [Image.open(here / name / "turns" / number / "picture.png").tobytes() for name in "st"]
+        assert pictures[0] == pictures[1]
+
+
 def test_words_are_really_read(cli: Cli, here: Path, debug_folder: Path) -> None:
     pytest.importorskip("rapidocr_onnxruntime")
     sign = Image.new("RGB", (256, 192), "white")
@@ -227,6 +263,11 @@ MISTAKES = {
     "no reference": (("x", "--ref", "no.png"), "does not exist"),
     "no mask": (("x", "--mask", "no.png"), "does not exist"),
     "no words": (("make it red", "--check-text"), "quotation marks"),
+    "strength alone": (("x", "--strength", "0.5"), "acts through a mask"),
+    "quality": (("x", "--quality", "best"), "unknown quality 'best'"),
+    "too few candidates": (("x", "--candidates", "2"), "needs at least 3 candidates"),
+    "scorer alone": (("x", "--scorer", "agreement"), "give their number (--candidates)"),
+    "scorer": (("x", "--candidates", "3", "--scorer", "beauty"), "unknown scorer 'beauty'"),
     "retries alone": (("write 'A'", "--retries", "2"), "give --check-text as well"),
     "no prompt": (("",), "prompt is empty"),
     "json": (("x", "--json", "s"), "name a file"),

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inkontext.geometry import Frame, frame_for
+from inkontext.model.presets import Sampling
 from inkontext.pipeline import Pipeline
 from inkontext.result import Result
 from inkontext.safety.pictures import read_picture
@@ -25,7 +26,7 @@ class Painter:
         nn.init.zeros_(self.autoencoder.weight)
         nn.init.zeros_(self.autoencoder.bias)
         self.autoencoder.cfg = cast(Any, SimpleNamespace(scale_factor=1.0, shift_factor=0.0))
-        self.resolution = 64
+        self.resolution, self.sampling = 64, Sampling()
         self.calls: list[dict[str, Any]] = []
 
     def encode(self, image: Image.Image) -> tuple[Tensor, Frame]:
@@ -40,17 +41,22 @@ class Painter:
         return Image.fromarray(cells.repeat(8, 0).repeat(8, 1))
 
     def edit(
-        self, image: Image.Image, prompt: str, *, context_latents: Tensor | None, seed: int, **more: Any
+        self, image: Image.Image, prompt: str, *, context_latents: Tensor | None, seed: int, count: int = 1, **more: Any
     ) -> Result:
         if context_latents is None:  # there are cues
             context_latents = self.encode(image)[0]
-        self.calls.append({"prompt": prompt, "seed": seed, "context": context_latents.clone(), **more})
-        z = context_latents.clone()
+        self.calls.append({"prompt": prompt, "seed": seed, "context": context_latents.clone(), "count": count, **more})
+        painted = [self._paint(context_latents.clone(), seed + n) for n in range(count)]
+        frame = frame_for(image.size, image.size).as_dict()
+        records = [{"frame": frame, "prompt": prompt, "seed": seed + n} for n in range(count)]
+        return Result([self.decode(z) for z in painted], records, painted, painted)
+
+    @staticmethod
+    def _paint(z: Tensor, seed: int) -> Tensor:
         rng = np.random.default_rng(seed)
         y, x = rng.integers(0, z.shape[2]), rng.integers(0, z.shape[3])
         z[0, :3, y, x] = torch.from_numpy(rng.integers(0, 256, 3)).float()
-        record = {"frame": frame_for(image.size, image.size).as_dict(), "prompt": prompt}
-        return Result([self.decode(z)], [record], [z], [z])
+        return z
 
 
 def painter(fingerprint: str = "painter") -> Pipeline:

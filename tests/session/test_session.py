@@ -352,7 +352,7 @@ def test_an_empty_prompt(pipeline: Pipeline, photo: Image.Image, tmp_path: Path)
     assert not (tmp_path / "s/turns/0001").exists()
 
 
-@pytest.mark.parametrize("name", ["", "two words", "3", "a/b", "x" * 101])
+@pytest.mark.parametrize("name", ["", "two words", "3", "a/b", "x" * 101, "\udcff"])
 def test_names_that_are_none(name: str, session: Session) -> None:
     with pytest.raises(SessionError, match="no branch name"):
         session.branch(name)

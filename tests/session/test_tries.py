@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -75,6 +76,48 @@ def test_what_ends_the_search_keeps_the_finished_tries(session: Session, monkeyp
         edit_until_right(session, "write 'OPEN'", ["OPEN"], 3, reader=Scripted("x", "y"))
     assert session.current.id == 2 and read_manifest(session.folder).current == 2
     assert session.current.text is not None and not session.current.text.right
+
+
+class Broken(Reader):
+    """An engine that fails."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        super().__init__()
+        self.outcomes = iter(outcomes)
+
+    def read(self, picture: Image.Image) -> list[str]:
+        outcome = next(self.outcomes)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (RuntimeError("no\nsession"), "text recognition failed (RuntimeError: no session)"),
+        (MemoryError(), "text recognition failed (MemoryError)"),
+        (SystemExit(3), "text recognition failed (SystemExit: 3)"),
+        ([None], "text recognition failed (TypeError"), (None, "text recognition failed (TypeError"),
+    ],
+)  # fmt: skip
+def test_an_engine_that_fails_loses_no_turn_and_ends_the_search(outcome: Any, told: str, session: Session) -> None:
+    tried = edit_until_right(session, "write 'OPEN'", ["OPEN"], 3, seed=7, reader=Broken(outcome))
+    turn = session.current
+    assert len(session.manifest.turns) == 3 and turn == tried.result and turn.text is not None
+    assert turn.text.unread.startswith(told) and not turn.text.right and turn.text.words == ("OPEN",)
+    assert tried.sentence() == f"seed 7: the words could not be looked for: {turn.text.unread}"
+    record = read_metadata(session.picture_file())
+    assert record is not None and record["text_check"]["unread"] == turn.text.unread
+    assert read_manifest(session.folder) == session.manifest
+    assert session.edit("go on").parent == turn.id
+
+
+def test_an_engine_that_fails_later_leaves_the_session_at_the_nearest(session: Session) -> None:
+    reader = Broken(["OPEM"], RuntimeError("gone"))
+    tried = edit_until_right(session, "write 'OPEN'", ["OPEN"], 5, seed=7, reader=reader)
+    assert (tried.seed, session.current.id, len(session.manifest.turns)) == (7, 2, 4)
+    assert tried.sentence().endswith("; then text recognition failed (RuntimeError: gone), which ended the search")
 
 
 def test_words_that_cannot_be_looked_for_cost_no_edit(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def chat(
     steps: o.Steps = None,
     anchor: Annotated[bool, typer.Option("--anchor", help="Give the first picture as a further reference.")] = False,
     keep: Annotated[bool, typer.Option(help="Put back what an edit left alone.")] = True,
+    check_text: o.CheckText = False,
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -40,16 +41,21 @@ def chat(
     embedder: o.Embedder = None,
 ) -> None:
     """Edit a picture in a conversation: a line is an instruction, or a command such as /undo; /help lists them."""
+    from inkontext.cli.checks import need_reader
     from inkontext.cli.likeness import load_embedder
+    from inkontext.reading import Reader
     from inkontext.session.chat import Chat, check_numbers
 
     folder = session or _free(image)
     # What is wrong with the picture, the folder, a number or the embedder should not wait for the model to load.
     check_numbers(seed, steps)
+    if check_text:
+        need_reader()
     own = load_embedder(embedder, _check(image, folder))
     meter = _Meter()
     with _begin(image, folder, (model, device, dtype, autoencoder, text), own) as opened:
-        talk = Chat(opened, seed=seed, steps=steps, anchor=anchor, keep=keep, callback=meter)
+        reader = Reader() if check_text else None
+        talk = Chat(opened, seed=seed, steps=steps, anchor=anchor, keep=keep, reader=reader, callback=meter)
         _tell(talk.here())
         if _typed():
             print(f"kept in {folder} as you go; /help lists the commands, Ctrl-D ends")

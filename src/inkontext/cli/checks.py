@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def words_to_read(prompt: str, check_text: bool, retries: int) -> tuple[str, ...]:
     """The words to look for; none without --check-text. Raises OptionError where it cannot be done."""
-    from inkontext.reading import Reader, asked_words
+    from inkontext.reading import asked_words
 
     if not 0 <= retries <= 100:
         raise OptionError(f"--retries must be from 0 to 100, not {retries}")
@@ -27,12 +27,19 @@ def words_to_read(prompt: str, check_text: bool, retries: int) -> tuple[str, ...
         if retries:
             raise OptionError("--retries tries other seeds where the text is wrong; give --check-text as well")
         return ()
-    if missing := Reader.available():
-        raise OptionError(f"--check-text needs text recognition; {missing}")
+    need_reader()
     words = tuple(asked_words(prompt))
     if not words:
         raise OptionError("--check-text found no words to look for; put them in quotation marks in the prompt")
     return words
+
+
+def need_reader() -> None:
+    """Raises OptionError where --check-text cannot be done."""
+    from inkontext.reading import Reader
+
+    if missing := Reader.available():
+        raise OptionError(f"--check-text needs text recognition; {missing}")
 
 
 @dataclass

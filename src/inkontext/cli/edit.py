@@ -22,7 +22,7 @@ def edit(
     mask_edits: o.MaskEdits = "white",
     mask_mode: Annotated[str, typer.Option(help="exact, or reference for the latent blend alone.")] = "exact",
     cue: o.Cue = None,
-    strength: Annotated[float, typer.Option(help="With a mask: below 1 starts from the picture.")] = 1.0,
+    strength: o.Strength = 1.0,
     size: o.Size = "match",
     fit: Annotated[str | None, typer.Option(help="pad, crop, stretch or reference.")] = None,
     seed: o.Seed = 0,
@@ -57,7 +57,7 @@ def edit(
     # What is wrong with words or pictures should not wait for the model to load.
     best = read_best_of(quality, candidates, scorer)
     picture = read_picture(image, reference=fit == "reference")
-    asked = read_asked(picture.size, prompt, ref, mask, mask_edits, cue, check_text, retries)
+    asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
     cast, sources = asked.cast, [picture.rgb, *asked.references]
     pipeline = o.load(model, device, dtype, autoencoder, text)
     cues = settle(picture.rgb, asked.cues, pipeline.resolution)

@@ -30,14 +30,15 @@ class Report:
     started: float = field(default_factory=time.perf_counter)
 
     def tell(self) -> None:
-        """Where the session stands, on stdout; the turn's drift, cues and words on stderr."""
+        """Where the session stands, on stdout; the turn's choice, drift, cues and words on stderr."""
         from inkontext.cues import CueFinding
-        from inkontext.session.tree import told_drift
+        from inkontext.session.tree import kept_unread, told_drift
 
         print(where(self.session), flush=True)
-        found = self._record().get("cue_check", {}).get("cues", [])
-        lines = [told_drift(self.session.current), *(f"cue: {CueFinding(**row).sentence()}" for row in found)]
-        lines += [f"text: {self.tried.sentence()}"] if self.tried else []
+        turn, found = self.session.current, self._record().get("cue_check", {}).get("cues", [])
+        lines = [f"candidates: {turn.best_of.sentence()}"] if turn.best_of else []
+        lines += [told_drift(turn), *(f"cue: {CueFinding(**row).sentence()}" for row in found)]
+        lines += [f"text: {self.tried.sentence()}{kept_unread(turn)}"] if self.tried else []
         for line in filter(None, lines):
             print(line, file=sys.stderr)
 
@@ -45,8 +46,7 @@ class Report:
         """The turn's record, the seconds that it took with all tries, and the tries."""
         from inkontext.storage import write_json
 
-        body: dict[str, Any] = {"seconds": {"total": time.perf_counter() - self.started}}
-        body |= {"picture": str(self.session.picture_file())} | self._record()
+        body = self.body()
         if self.tried is not None:
             turns = range(len(self.session.manifest.turns) - len(self.tried.reports), len(self.session.manifest.turns))
             told = self.tried.as_dict()
@@ -55,10 +55,66 @@ class Report:
             }
         write_json(path, body)
 
+    def body(self) -> dict[str, Any]:
+        """The turn's record, its picture's file, and the seconds until now."""
+        seconds = {"total": time.perf_counter() - self.started}
+        return {"seconds": seconds, "picture": str(self.session.picture_file())} | self._record()
+
     def _record(self) -> dict[str, Any]:
         from inkontext.safety.provenance import read_metadata
 
         return read_metadata(self.session.picture_file()) or {}
+
+
+@dataclass
+class Remade:
+    """Turns that are made again in the folder of a new session, each told when it is kept.
+
+    Attributes:
+        wanted: how many.
+        turns: what was told of each, the first picture included.
+    """
+
+    folder: Path
+    wanted: int
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def __call__(self, session: Session) -> None:
+        """For `Session.replay(each=...)`."""
+        report = Report(session, started=self._last)
+        report.tell()
+        self.turns.append(report.body())
+        self._last = time.perf_counter()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Raises Cancelled instead of an interrupt, saying which turns are finished."""
+        from inkontext.errors import Cancelled
+
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise Cancelled(f"interrupted; {self._kept()}") from error
+
+    def _kept(self) -> str:
+        from inkontext.session.store import MANIFEST, read_manifest
+
+        if not (self.folder / MANIFEST).exists():
+            return "nothing was made"
+        made = len(read_manifest(self.folder).turns) - 1  # more than were told, if it came in between
+        if made == 0:
+            return f"no turn of {self.wanted} is finished, and the new session '{self.folder}' has its first picture"
+        these = "turn 1" if made == 1 else f"turns 1 to {made}"
+        return f"{these} of {self.wanted} {'is' if made == 1 else 'are'} finished and kept in '{self.folder}'"
+
+    def write(self, path: Path) -> None:
+        """All turns, and the seconds they took together."""
+        from inkontext.storage import write_json
+
+        total = {"total": time.perf_counter() - self.started}
+        write_json(path, {"seconds": total, "session": str(self.folder), "turns": self.turns})
 
 
 @contextmanager

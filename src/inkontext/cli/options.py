@@ -33,6 +33,7 @@ Solver = Annotated[
 Ref = Annotated[list[str] | None, typer.Option("--ref", "-r", help="A further picture, FILE or NAME=FILE; repeat.")]
 Mask = Annotated[str | None, typer.Option(help="Picture of what may change; the rest keeps its bytes.")]
 MaskEdits = Annotated[str, typer.Option(help="Part of the mask to edit: white, black, transparent.")]
+Strength = Annotated[float, typer.Option(help="With a mask: below 1 starts from the picture.")]
 Cue = Annotated[list[str] | None, typer.Option(help="Drawn for the model: ellipse:x,y,w,h or FILE.json.")]
 Size = Annotated[str, typer.Option(help="match, WIDTHxHEIGHT, or a ratio such as 16:9.")]
 CheckText = Annotated[bool, typer.Option("--check-text", help="Read the words in quotation marks back.")]

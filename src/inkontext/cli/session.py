@@ -37,7 +37,9 @@ def new(
     from inkontext.cli.likeness import load_embedder
     from inkontext.session import Session
     from inkontext.session.session import first_picture
+    from inkontext.session.store import need_free
 
+    need_free(folder)
     own = load_embedder(embedder, first_picture(picture))  # what is wrong should not wait for the model to load
     with Session.new(folder, picture, o.load(model, device, dtype, autoencoder, text), own) as session:
         print(where(session))
@@ -50,6 +52,7 @@ def edit(
     ref: o.Ref = None,
     mask: o.Mask = None,
     mask_edits: o.MaskEdits = "white",
+    strength: o.Strength = 1.0,
     cue: o.Cue = None,
     size: o.Size = "match",
     anchor: Annotated[bool, typer.Option("--anchor", help="Give the first picture as a further reference.")] = False,
@@ -60,6 +63,9 @@ def edit(
     negative: o.Negative = None,
     true_cfg: o.TrueCfg = None,
     solver: o.Solver = None,
+    quality: o.Quality = None,
+    candidates: o.Candidates = None,
+    scorer: o.Scorer = None,
     check_text: o.CheckText = False,
     retries: o.Retries = 0,
     model: o.Model = None,
@@ -71,18 +77,20 @@ def edit(
     json: o.Json = None,
 ) -> None:
     """A new turn from the current one; with --retries perhaps several, of which the best becomes the current."""
+    from inkontext.best_of import read_best_of
     from inkontext.cli.asking import read_asked
 
     # What is wrong with words or pictures should not wait for the model to load.
+    best = read_best_of(quality, candidates, scorer)
     with _open(folder) as found:
-        asked = read_asked(found.picture().size, prompt, ref, mask, mask_edits, cue, check_text, retries)
+        asked = read_asked(found.picture().size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
     cast = asked.cast
     with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, report):
         how: dict[str, Any] = {
             "seed": seed, "steps": steps, "guidance": guidance, "negative": negative, "true_cfg": true_cfg,
-            "solver": solver, "size": size, "mask": mask, "mask_edits": mask_edits, "references": cast.references,
-            "cues": asked.cues, "position": cast.position, "said": prompt if cast.names else None, "anchor": anchor,
-            "keep": keep,
+            "solver": solver, "size": size, "mask": mask, "mask_edits": mask_edits, "strength": strength,
+            "references": cast.references, "cues": asked.cues, "position": cast.position,
+            "said": prompt if cast.names else None, "anchor": anchor, "keep": keep, "best": best,
         }  # fmt: skip
         if asked.words:
             from inkontext.session.tries import edit_until_right
@@ -142,6 +150,10 @@ def merge(
     json: o.Json = None,
 ) -> None:
     """The last turns as one edit from the picture before them."""
+    from inkontext.request import read_prompts
+
+    if prompt is not None:
+        read_prompts(prompt)
     with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, _):
         session.merge(count, prompt)
 
@@ -157,16 +169,25 @@ def replay(
     autoencoder: o.Autoencoder = None,
     text: o.Text = None,
     embedder: o.Embedder = None,
+    json: o.Json = None,
 ) -> None:
     """Make the turns up to the current one again in a new session, perhaps of another picture or with another model."""
     from inkontext.cli.likeness import load_embedder
+    from inkontext.cli.making import Remade
     from inkontext.session.session import first_picture
+    from inkontext.session.store import need_free
 
+    if json is not None:
+        o.check_file(json)
     with _open(folder) as session:
+        need_free(into)
         session.embedder = load_embedder(embedder, session.picture(0) if picture is None else first_picture(picture))
         pipeline = o.load(model, device, dtype, autoencoder, text)
-        with session.replay(into, picture, pipeline) as again:
-            print(where(again))
+        remade = Remade(into, len(session.manifest.path()) - 1)
+        with remade.stoppable():
+            session.replay(into, picture, pipeline, each=remade).close()
+    if json is not None:
+        remade.write(json)
 
 
 @app.command()

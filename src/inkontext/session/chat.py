@@ -11,11 +11,12 @@ from typing import Final
 from PIL import Image
 
 from inkontext.errors import Cancelled, InKontextError, OptionError, SessionError, is_out_of_memory
+from inkontext.reading import Reader, asked_words
 from inkontext.result import Callback
 from inkontext.safety.provenance import check_suffix, save_picture
 from inkontext.session.session import Session
 from inkontext.session.store import read_manifest
-from inkontext.session.tree import told_drift, tree_text
+from inkontext.session.tree import told_drift, told_text, tree_text
 
 HELP: Final = """\
 Type what to change, in a sentence. Or:
@@ -30,6 +31,7 @@ Type what to change, in a sentence. Or:
 /save FILE          write the picture: .png, .jpg or .webp
 /help               this
 /quit               end; everything is kept"""
+_ELSEWHERE: Final = ("merge", "replay")  # steps of a session that a conversation does not take
 _OWN_STEPS: Final = "the model's own"
 _SEEDS: Final = 2**63  # every seed is below
 
@@ -59,17 +61,18 @@ class Chat:
 
     def __init__(
         self, session: Session, *, seed: int | None = None, steps: int | None = None, anchor: bool = False,
-        keep: bool = True, callback: Callback | None = None,
+        keep: bool = True, reader: Reader | None = None, callback: Callback | None = None,
     ) -> None:  # fmt: skip
         """
         Args:
             anchor, keep: as in `Session.edit`, of every turn.
+            reader: looks in every turn for the words in quotation marks that were asked for; None looks for none.
             callback: of every edit, as in `Pipeline.edit`.
 
         Raises:
             OptionError: a seed or a number of steps that cannot be.
         """
-        self.session, self.anchor, self.keep, self.callback = session, anchor, keep, callback
+        self.session, self.anchor, self.keep, self.reader, self.callback = session, anchor, keep, reader, callback
         check_numbers(seed, steps)
         self.seed: int | str | None = seed
         self.steps = steps
@@ -112,14 +115,17 @@ class Chat:
     def _edit(self, prompt: str) -> Message:
         seed = secrets.randbelow(2**31) if self.seed == "random" else self.seed
         assert not isinstance(seed, str)
-        self.session.edit(
-            prompt, seed=seed, steps=self.steps, anchor=self.anchor, keep=self.keep, callback=self.callback
-        )
-        here, drift = self.here(), told_drift(self.session.current)
-        return Message("\n".join(filter(None, (here.text, drift))), here.picture)
+        turn = self.session.edit(
+            prompt, seed=seed, steps=self.steps, anchor=self.anchor, keep=self.keep,
+            words=asked_words(prompt) if self.reader else (), reader=self.reader, callback=self.callback,
+        )  # fmt: skip
+        here = self.here()
+        return Message("\n".join(filter(None, (here.text, told_drift(turn), told_text(turn)))), here.picture)
 
     def _command(self, words: str) -> Message:
         name, _, rest = words[1:].partition(" ")
+        if name in _ELSEWHERE:
+            raise OptionError(f"'/{name}' is no command here; after /quit there is `inkontext session {name}`")
         if name not in self._commands:
             raise OptionError(f"there is no command '/{name}'; /help lists them")
         return self._commands[name](rest.strip())

@@ -25,6 +25,16 @@ class Embedder(Protocol):
     def __call__(self, image: Image.Image, /) -> Any: ...
 
 
+def incomparable(first: Image.Image, made: Image.Image, changes: Sequence[Image.Image]) -> str | None:
+    """Why the drift of a turn cannot be measured, None where it can; arguments as of `measure`.
+
+    A picture of another size is composed anew: no pixel of it has a place in the first picture to be compared with.
+    """
+    if made.size != first.size:
+        return "another size"
+    return "another size on the way" if any(change.size != first.size for change in changes) else None
+
+
 def measure(
     first: Image.Image,
     made: Image.Image,

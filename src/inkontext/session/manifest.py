@@ -18,7 +18,7 @@ from inkontext.reading import TextReport
 FIRST_BRANCH = "main"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
 Number = Annotated[int, Field(ge=0)]
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Drift(BaseModel):
@@ -42,12 +42,44 @@ class Drift(BaseModel):
     embedder: str | None = None
 
 
+class Choice(BaseModel):
+    """Which of several candidates a turn is, as `BestOf` records it; what tells the scorer from others stands beside.
+
+    Attributes:
+        candidates: how many were tried.
+        scorer: who chose, as it was asked for.
+        quality: the preset that this came from.
+        seeds, scores: of every candidate; the greater a score the better.
+        chosen: the seed that was kept.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    candidates: Number
+    scorer: str
+    quality: str | None = None
+    seeds: list[Number]
+    scores: list[float]
+    chosen: Number
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if self.chosen not in self.seeds or not len(self.seeds) == len(self.scores) == self.candidates:
+            raise ValueError(f"seed {self.chosen} is not chosen among {self.candidates} seeds with a score each")
+        return self
+
+    def sentence(self) -> str:
+        """For people."""
+        return f"seed {self.chosen}, the best of {self.candidates} by {self.scorer}"
+
+
 class How(BaseModel):
     """All that makes a turn's picture out of its parent's, apart from files.
 
     Attributes:
         prompt: in the model's words.
         said: in the user's, where they are others (`@hat`).
+        seed: of the noise; where there were candidates, that of the chosen one.
+        strength: with a mask, below 1 starts from the parent partly noised.
         size: of the new picture, as in `Pipeline.edit`; None is the parent's.
         cues: drawn on the parent for the model to see, as `Cue.as_dict`.
         position: how many of the references come before the picture that is changed.
@@ -63,6 +95,7 @@ class How(BaseModel):
     true_cfg: float | None = None
     solver: str | None = None
     size: str | None = None
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     cues: list[dict[str, Any]] = []
     position: Number = 0
     anchor: bool = False
@@ -88,9 +121,11 @@ class Turn(BaseModel):
     Attributes:
         how: None for the first.
         merged: the turns that this one does in one edit.
-        drift: None for the first, and after a turn that changed the size.
+        drift: None for the first, and where it cannot be measured.
+        drift_missing: why it cannot.
         cues_gone: whether the ink of its cues is gone from it; None where there were none, or it cannot be told.
         text: what was read of the words asked for; None where nobody asked.
+        best_of: which of several candidates it is; None where only one was made.
     """
 
     model_config = _STRICT
@@ -101,8 +136,10 @@ class Turn(BaseModel):
     references: Number = 0
     merged: list[Number] = []
     drift: Drift | None = None
+    drift_missing: str | None = None
     cues_gone: bool | None = None
     text: TextReport | None = None
+    best_of: Choice | None = None
 
 
 class Model(BaseModel):
@@ -198,7 +235,8 @@ class Manifest(BaseModel):
     def new_branch(self, name: str, at: int | str | None = None) -> Manifest:
         if name in self.branches:
             raise SessionError(f"there is a branch '{name}' already; go to it or choose another name")
-        if name.isdigit() or not name or len(name) > 100 or set(name) & set("/\\") or name.split() != [name]:
+        unwritable = set(name) & set("/\\") or any("\ud800" <= letter <= "\udfff" for letter in name)
+        if name.isdigit() or not name or len(name) > 100 or unwritable or name.split() != [name]:
             raise SessionError(f"'{name}' is no branch name; choose a word that is not a number")
         place = self.current if at is None else self.number(at)
         return self._with(branches=self.branches | {name: place}, branch=name, current=place, redo=[])

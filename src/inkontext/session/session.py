@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from PIL import Image, ImageChops
+from PIL import Image
 from torch import Tensor
 
+from inkontext.best_of import BestOf, solver_of
 from inkontext.cues import Cue
 from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
 from inkontext.geometry import read_mask
 from inkontext.pipeline import Pipeline
 from inkontext.reading import Reader, need_letters
+from inkontext.request import check_strength
 from inkontext.result import Callback
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.safety.provenance import check_suffix, save_picture
-from inkontext.session.drift import Embedder, measure
-from inkontext.session.manifest import How, Manifest, Model, Turn, read_how
+from inkontext.session.drift import Embedder, incomparable, measure
+from inkontext.session.manifest import Choice, How, Manifest, Model, Turn, read_how
+from inkontext.session.merging import merged_how, merged_mask
 from inkontext.session.step import Parent, make
-from inkontext.session.store import MANIFEST, PICTURE, Store, read_manifest
+from inkontext.session.store import PICTURE, Store, need_free, read_manifest
 from inkontext.storage import write_json
 
 
@@ -55,11 +58,7 @@ class Session:
         first = first_picture(picture)
         store = Store(Path(folder))
         try:
-            others = {p.name for p in store.folder.iterdir() if not p.name.startswith(".")} - {"turns"}
-            if MANIFEST in others:
-                raise SessionError(f"there is a session in '{folder}' already; open it, or name a new folder")
-            if others:
-                raise SessionError(f"the folder '{folder}' is not empty; name a new one for the session")
+            need_free(store.folder)
             latents, _ = pipeline.encode(first)
             store.save(0, first, {"task": "session", "model": pipeline.model}, latents)
             manifest = Manifest(model=_model_of(pipeline), turns=[Turn(id=0)])
@@ -128,6 +127,7 @@ class Session:
         size: str | None = None,
         mask: PictureLike | None = None,
         mask_edits: str = "white",
+        strength: float = 1.0,
         references: Sequence[PictureLike] = (),
         cues: Sequence[Cue] = (),
         position: int = 0,
@@ -136,6 +136,7 @@ class Session:
         keep: bool = True,
         words: Sequence[str] = (),
         reader: Reader | None = None,
+        best: BestOf | None = None,
         parent: int | None = None,
         callback: Callback | None = None,
     ) -> Turn:
@@ -143,23 +144,30 @@ class Session:
 
         Args:
             seed: of the noise; the new turn's number where None.
-            mask: what may change; every byte outside is kept. `mask_edits` as in `Pipeline.edit`.
+            mask: what may change; every byte outside is kept. `mask_edits` and `strength` as in `Pipeline.edit`.
             size: of the new picture, as in `Pipeline.edit`; another than the present one ends `keep` and drift here.
             references: further pictures the prompt may speak of; `position` of them before the picture itself.
             cues: drawn on the picture for the model to see; whether they are gone from the result is in the turn.
             said: the prompt as the user wrote it, for the manifest, where `prompt` is a translation of it.
             anchor: give the first picture as a further reference.
             keep: put back what the edit left alone: the parent's bytes, and its latents.
-            words: looked for in the new picture by a `reader`; the turn's `text` says what was found.
+            words: looked for in the new picture by a `reader`; the turn's `text` says what was found, or that the
+                reader failed.
+            best: several are made and one is kept (`best_of.read_best_of`); the turn has its seed and its solver,
+                so that making it again needs no scorer.
 
         Raises:
             InKontextError: a subclass for each mistake; the session is as it was.
         """
+        if best is not None:
+            solver = solver_of(best.quality, solver, self._model().sampling)
         how = read_how(
             prompt=prompt, seed=len(self.manifest.turns) if seed is None else seed, steps=steps, guidance=guidance,
             negative=negative, true_cfg=true_cfg, solver=solver, size=None if size == "match" else size,
-            cues=[cue.as_dict() for cue in cues], position=position, said=said, anchor=anchor, keep=keep,
+            strength=strength, cues=[cue.as_dict() for cue in cues], position=position, said=said, anchor=anchor,
+            keep=keep,
         )  # fmt: skip
+        check_strength(how.strength, mask is not None)
         start = self.manifest.current if parent is None else self.manifest.number(parent)
         white = None if mask is None else read_mask(mask, self.picture(start).size, mask_edits)
         extra = [read_picture(r).rgb for r in references]
@@ -167,7 +175,7 @@ class Session:
             need_letters(words)
             if reader is None and (missing := Reader.available()):
                 raise OptionError(f"the words cannot be read back; {missing}")
-        return self._take(start, how, white, extra, callback=callback, words=words, reader=reader)
+        return self._take(start, how, white, extra, callback=callback, words=words, reader=reader, best=best)
 
     def settle_on(self, turn: int) -> Turn:
         """To another turn of the same parent, and the present branch with it: after several tries, to the best."""
@@ -202,43 +210,33 @@ class Session:
         if not 2 <= count < len(path):
             raise SessionError(f"{count} turns cannot be merged; there are {len(path) - 1} here, and it takes two")
         turns = path[-count:]
-        hows = [turn.how for turn in turns if turn.how is not None]
-        if any(h.position for h in hows) and sum(turn.references > 0 for turn in turns) > 1:
-            raise SessionError("turns that speak of numbered references cannot be merged; make the edit anew, in one")
-        masks = [self._store.mask(turn) for turn in turns]
-        whole = None
-        for mask in masks if all(masks) else []:
-            assert mask is not None
-            whole = mask if whole is None else ImageChops.lighter(whole, mask)
-        how = hows[-1].model_copy(
-            update={
-                "prompt": prompt or " ".join(_sentence(h.prompt) for h in hows),
-                "said": None,
-                "size": next((h.size for h in reversed(hows) if h.size), None),
-                "cues": [row for h in hows for row in h.cues],
-                "position": max(h.position for h in hows),
-                "anchor": any(h.anchor for h in hows),
-                "keep": all(h.keep for h in hows),
-            }
-        )
+        whole = merged_mask([self._store.mask(turn) for turn in turns])
+        how = merged_how(turns, prompt, whole is not None)
         references = [image for turn in turns for image in self._store.references(turn)]
         return self._take(path[-count - 1].id, how, whole, references, [turn.id for turn in turns], callback)
 
     def replay(
         self, folder: str | Path, picture: PictureLike | None = None, pipeline: Pipeline | None = None,
-        callback: Callback | None = None,
+        callback: Callback | None = None, each: Callable[[Session], None] | None = None,
     ) -> Session:  # fmt: skip
         """Make the turns up to the current one again, in a new session: of another picture, or with another model.
 
         With neither it gives the same bytes again. A turn that fails ends it; those before stay in the new session.
+
+        Args:
+            each: called with the new session when its first picture is kept, and after every turn.
         """
+        need_free(Path(folder))  # of this session itself, a lock would say that it is open elsewhere
         made = Session.new(folder, self.picture(0) if picture is None else picture, pipeline or self._model(),
                            self.embedder)  # fmt: skip
+        told = each or (lambda session: None)
         try:
+            told(made)
             for turn in self.manifest.path()[1:]:
                 assert turn.how is not None
                 mask, references = self._store.mask(turn), self._store.references(turn)
                 made._take(made.current.id, turn.how, mask, references, callback=callback)
+                told(made)
         except BaseException:
             made.close()
             raise
@@ -291,7 +289,7 @@ class Session:
     def _take(
         self, parent: int, how: How, mask: Image.Image | None, references: Sequence[Image.Image],
         merged: Sequence[int] = (), callback: Callback | None = None, words: Sequence[str] = (),
-        reader: Reader | None = None,
+        reader: Reader | None = None, best: BestOf | None = None,
     ) -> Turn:  # fmt: skip
         """Make a turn from a parent and keep it: its files first, then the manifest that names it."""
         pipeline, store = self._model(), self._store
@@ -300,13 +298,16 @@ class Session:
             self._decoded = {parent: pipeline.decode(latents)}
         begin = Parent(store.picture(parent), latents, self._decoded[parent])
         shown = [*references, first] if how.anchor and parent else references
-        made = make(pipeline, begin, how, mask, shown, callback, words, reader)
+        made = make(pipeline, begin, how, mask, shown, callback, words, reader, best)
+        choice = None if made.choice is None else Choice(**made.choice)
+        how = how if choice is None else how.model_copy(update={"seed": choice.chosen})
         changes = [*(store.change(t.id) for t in self.manifest.path(parent)[1:]), made.change]
-        comparable = all(image.size == first.size for image in (made.raw, *changes))
+        missing = incomparable(first, made.raw, changes)
         turn = Turn(
             id=len(self.manifest.turns), parent=parent, how=how, mask=mask is not None, references=len(references),
-            merged=list(merged), cues_gone=made.cues.gone if made.cues else None, text=made.text,
-            drift=measure(first, made.raw, made.picture, changes, self.embedder) if comparable else None,
+            merged=list(merged), cues_gone=made.cues.gone if made.cues else None, text=made.text, best_of=choice,
+            drift=None if missing else measure(first, made.raw, made.picture, changes, self.embedder),
+            drift_missing=missing,
         )  # fmt: skip
         record = made.record | {"turn": turn.model_dump()}
         store.save(turn.id, made.picture, record, made.latents, made.change, mask, references)
@@ -327,11 +328,6 @@ def first_picture(picture: PictureLike) -> Image.Image:
     if read.icc:
         first.info["icc_profile"] = read.icc
     return first
-
-
-def _sentence(prompt: str) -> str:
-    text = prompt.strip()
-    return text if text[-1] in ".?!" else text + "."
 
 
 def _model_of(pipeline: Pipeline) -> Model:

@@ -120,6 +120,15 @@ class Store:
                     raise SessionError(f"turn {turn.id} has lost its file '{path}'; put a copy of it back")
 
 
+def need_free(folder: Path) -> None:
+    """Raises SessionError where a new session cannot begin in a folder, because it holds something."""
+    others = {p.name for p in folder.iterdir() if not p.name.startswith(".")} - {"turns"} if folder.is_dir() else set()
+    if MANIFEST in others:
+        raise SessionError(f"there is a session in '{folder}' already; open it, or name a new folder")
+    if others:
+        raise SessionError(f"the folder '{folder}' is not empty; name a new one for the session")
+
+
 def turn_folder(folder: Path, number: int) -> Path:
     """The folder of a turn, in that of its session."""
     return folder / "turns" / f"{number:04d}"
@@ -135,7 +144,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         text = path.read_bytes()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SessionError(f"there is no session in '{folder}'; start one with `inkontext session new`") from error
     except OSError as error:
         raise SessionError(f"'{path}' cannot be read ({error.strerror}); check its permissions") from error

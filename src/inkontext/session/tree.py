@@ -39,10 +39,10 @@ def _told(turn: Turn) -> str:
 
 
 def drift_text(turn: Turn) -> str:
-    """A turn's drift in brief; empty where there is none."""
+    """A turn's drift in brief, or why it has none; empty for the first picture."""
     drift = turn.drift
     if drift is None:
-        return ""
+        return f"drift not measured: {turn.drift_missing}" if turn.drift_missing else ""
     psnr = drift.untouched_psnr
     parts = [f"untouched {drift.untouched_share:.0%}", *([] if psnr is None else [f"{psnr:.1f} dB"])]
     parts += [] if drift.cosine is None else [f"cosine {drift.cosine:.3f}"]
@@ -50,8 +50,18 @@ def drift_text(turn: Turn) -> str:
 
 
 def told_drift(turn: Turn) -> str | None:
-    """A turn's drift on a line, with the reason where an embedder failed; None where there is none."""
+    """A turn's drift on a line, with the reason where it or an embedder's cosine is missing; None for the first."""
     if turn.drift is None:
-        return None
+        return drift_text(turn) or None
     missing = turn.drift.cosine_missing
     return f"drift: {drift_text(turn)}" + (f"; turn {turn.id} is kept, but {missing}" if missing else "")
+
+
+def told_text(turn: Turn) -> str | None:
+    """What was read of the words asked for, on a line; None where nobody asked."""
+    return None if turn.text is None else f"text: {turn.text.sentence()}{kept_unread(turn)}"
+
+
+def kept_unread(turn: Turn) -> str:
+    """What to add where the words could not be looked for; else empty."""
+    return f"; turn {turn.id} is kept" if turn.text is not None and turn.text.unread else ""
