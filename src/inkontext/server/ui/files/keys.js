@@ -10,6 +10,7 @@ const name_drops = () => {
 
 // Keys and drops for the whole page.
 document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
   const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
   const writing = event.target.matches?.("textarea, input[type=text], input[type=number], input:not([type])");
   if (command && key === "enter") { event.preventDefault(); if (!document.body.classList.contains("ik-busy")) click("ik-edit"); }
