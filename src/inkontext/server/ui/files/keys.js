@@ -1,12 +1,14 @@
 // Names for screen readers, keys and drops for the whole page.
 
-// Gradio gives every place to drop files the same name for screen readers; they are called what they say.
+// Gradio gives every place to drop files the same name for screen readers; they are called what they say, also after a
+// file was taken, when gradio draws them anew.
 const name_drops = () => {
   for (const zone of document.querySelectorAll(".ik-drop")) {
     const label = zone.querySelector("[data-testid=block-label]")?.textContent.trim();
     if (label) zone.querySelector("button")?.setAttribute("aria-label", label);
   }
 };
+new MutationObserver(name_drops).observe(document, { childList: true, subtree: true });
 
 // Keys and drops for the whole page.
 document.addEventListener("keydown", (event) => {

@@ -37,7 +37,7 @@ function ask_merge(value, trigger) {
 function ask_delete(value, trigger) {
   const many = value.turns.length === 1 ? "its picture" : `all its ${value.turns.length} pictures`;
   ask(`Delete “${value.name}”?`, [make("p", {}, `The conversation and ${many} are removed from the disk. This cannot be undone.`)],
-    ["Keep it", "Delete"], () => trigger("delete", {}));
+    ["Keep it", "Delete"], () => trigger("delete", {}), true);
 }
 
 // Fetched and not linked to, so that a refusal is a sentence on the page.
@@ -118,14 +118,14 @@ function history(element, props, trigger, watch) {
     const scroller = make("div", { class: "ik-scroll", tabindex: "-1" }, list);
     const held = element.contains(document.activeElement) ? document.activeElement.id || document.activeElement.dataset?.turn : null;
     element.replaceChildren(make("section", { class: "ik-turns", "aria-label": "Turns" },
-      make("div", { class: "ik-bar" }, make("h2", {}, "Turns"), undo, redo, merge, make("span", { class: "ik-sep" }),
-        make("label", { class: "ik-inline" }, make("span", {}, "Branch"), branches), label,
-        button("New branch here", "ik-branch-new", () => trigger("branch", { label: label.value }), "Later turns go along it"),
-        make("span", { class: "ik-sep" }),
-        button("Use as reference", "ik-use-reference", () => shared.use(value.current, "reference")),
-        button("Begin anew from it", "ik-use-start", () => shared.use(value.current, "start"), "A new conversation about this turn’s picture"),
-        make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true }, "Download PNG"), story,
-        button("Delete…", "ik-delete", () => ask_delete(value, trigger), "Remove this conversation from the disk")),
+      make("div", { class: "ik-bar" },
+        make("div", {}, make("h2", {}, "Turns"), undo, redo, merge, make("span", { class: "ik-sep" }),
+          make("label", { class: "ik-inline" }, make("span", {}, "Branch"), branches), label,
+          button("New branch", "ik-branch-new", () => trigger("branch", { label: label.value }), "From this turn on; later turns go along it")),
+        make("div", {}, button("Use as reference", "ik-use-reference", () => shared.use(value.current, "reference")),
+          button("Begin anew", "ik-use-start", () => shared.use(value.current, "start"), "A new conversation about this turn’s picture"),
+          make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true, title: "This turn’s picture, a PNG" }, "Download"),
+          story, button("Delete…", "ik-delete", () => ask_delete(value, trigger), "Remove this conversation from the disk"))),
       scroller));
     const now = element.querySelector('[aria-current="true"]');
     if (now) scroller.scrollLeft = now.parentElement.offsetLeft - scroller.clientWidth / 2;
