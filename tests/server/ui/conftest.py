@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 SHOTS = Path(__file__).parents[3] / "out" / "screenshots"
-PATIENCE = 60_000  # milliseconds; a busy machine is no failure
+PATIENCE = 120_000  # milliseconds; a busy machine is no failure
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -152,10 +152,10 @@ class Ui:
 
         expect(self.page.locator("#ik-message p" + (".error" if error else ":not(.error)"))).to_contain_text(text)
 
-    def slow(self) -> None:
-        """Settings with which an edit takes a hundred times as long."""
+    def slow(self, true_cfg: int = 4) -> None:
+        """Settings with which an edit takes fifty times as long, or a hundred with true CFG."""
         self.page.get_by_role("button", name="More").click()
-        for name, value in (("steps", 100), ("true-cfg", 4)):
+        for name, value in (("steps", 100), ("true-cfg", true_cfg)):
             field = self.page.locator(f"#ik-{name} input[type=number]")
             field.fill(str(value))
             field.press("Tab")

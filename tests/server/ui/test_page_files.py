@@ -127,7 +127,7 @@ def test_a_mask_as_a_file_keeps_every_byte_outside(ui: Ui, picture: Path, tmp_pa
     ui.page.click("#ik-edit")
     ui.tells("30x20", error=True)
     assert len(read_manifest(ui.folder).turns) == 1
-    ui.page.locator("#ik-mask").get_by_label("Remove this file").click()
+    ui.page.locator("#ik-mask").get_by_role("button", name="Clear").click()
     mask = Image.new("L", (320, 256))
     ImageDraw.Draw(mask).rectangle((40, 50, 199, 149), 255)
     mask.save(tmp_path / "mask.png")

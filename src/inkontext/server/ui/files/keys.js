@@ -1,14 +1,15 @@
 // Names for screen readers, keys and drops for the whole page.
 
 // Gradio gives every place to drop files the same name for screen readers; they are called what they say, also after a
-// file was taken, when gradio draws them anew.
-const name_drops = () => {
+// file was taken, when gradio draws them anew. Its arrows are no pictures.
+const name_parts = () => {
   for (const zone of document.querySelectorAll(".ik-drop")) {
     const label = zone.querySelector("[data-testid=block-label]")?.textContent.trim();
-    if (label) zone.querySelector("button")?.setAttribute("aria-label", label);
+    if (label) zone.querySelector("button:has([data-testid=upload-text])")?.setAttribute("aria-label", label);
   }
+  for (const arrow of document.querySelectorAll("svg.dropdown-arrow")) arrow.setAttribute("aria-hidden", "true");
 };
-new MutationObserver(name_drops).observe(document, { childList: true, subtree: true });
+new MutationObserver(name_parts).observe(document, { childList: true, subtree: true });
 
 // Keys and drops for the whole page.
 document.addEventListener("keydown", (event) => {
