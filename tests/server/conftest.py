@@ -1,4 +1,4 @@
-"""A small study, and servers of it as voters meet them: processes of their own."""
+"""One browser for all pages; a small study, and servers of it as voters meet them: processes of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -17,6 +18,10 @@ from PIL import Image
 from inkontext.evaluation.preference.data import Prompt, read_systems
 from inkontext.evaluation.preference.folder import Order, write_study
 from inkontext.evaluation.preference.study import Study, choose_dimensions
+from tests.server.browser import FLAGS, chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 KEY = "open-sesame"
 
@@ -60,6 +65,17 @@ class Server:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=path, args=list(FLAGS), timeout=120_000)
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def test_small_pictures_are_reduced_and_large_ones_are_exact(client: TestClient,
 )
 def test_pictures_that_are_not_there(client: TestClient, path: str) -> None:
     assert client.get(f"/pictures/{path}").status_code == 404
+
+
+def test_a_story_is_a_zip_file_and_a_refusal_a_sentence(client: TestClient, sessions: Path) -> None:
+    answer = client.get("/pictures/photo/0.zip")
+    assert 'filename="photo.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        assert file.namelist() == ["photo/0000.png", "photo/story.json"]
+    with Session.open(sessions / "photo"):
+        answer = client.get("/pictures/photo/0.zip")
+    assert answer.status_code == 409
+    assert "open elsewhere" in answer.json()["detail"]
+    assert client.get("/pictures/absent/0.zip").status_code == 409
 
 
 def test_the_size_of_a_small_picture_is_bounded(client: TestClient) -> None:

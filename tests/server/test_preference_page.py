@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from inkontext.evaluation.preference.database import read_votes
 from inkontext.evaluation.preference.study import Study
 from tests.server.conftest import Server
 
-playwright = pytest.importorskip("playwright.sync_api")
 PATIENCE = 120_000  # milliseconds, on a busy machine
 
 
 @pytest.fixture
-def page(server: Server) -> Iterator[playwright.Page]:
-    where = shutil.which("chromium") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as started:
-        try:
-            browser = started.chromium.launch(executable_path=where, timeout=PATIENCE)
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: {error.message.splitlines()[0]}")
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE)
-        yield page
-        browser.close()
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
 
 
-def begin(page: playwright.Page, server: Server, name: str) -> None:
+def begin(page: Page, server: Server, name: str) -> None:
     page.goto(server.url)
     page.fill("#name", name)
     page.click("button:has-text('Begin')")
 
 
-def status(page: playwright.Page, text: str) -> None:
-    playwright.expect(page.locator("#status")).to_have_text(text, timeout=PATIENCE)
+def status(page: Page, text: str) -> None:
+    expect(page.locator("#status")).to_have_text(text, timeout=PATIENCE)
 
 
 def test_a_voter_votes_goes_back_loses_the_server_and_comes_again(
-    page: playwright.Page, server: Server, study: Study, tmp_path: Path
+    page: Page, server: Server, study: Study, tmp_path: Path
 ) -> None:
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -54,11 +47,11 @@ def test_a_voter_votes_goes_back_loses_the_server_and_comes_again(
     status(page, "Question 2 of 30")
     page.keyboard.press("Backspace")
     status(page, "Question 1 of 30")
-    playwright.expect(page.locator("[data-choice=left]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-choice=left]")).to_have_attribute("aria-pressed", "true")
     page.click("[data-choice=right]")
     page.click("[data-choice=tie]")
     status(page, "Question 3 of 30")
-    playwright.expect(page.locator("#kept")).to_have_text("Kept in this browser; received.", timeout=PATIENCE)
+    expect(page.locator("#kept")).to_have_text("Kept in this browser; received.", timeout=PATIENCE)
     votes = read_votes(tmp_path / "study", study)
     assert [(v.rater, v.dimension, v.choice) for v in votes] == [
         ("ann lee", "aesthetics", "tie"), ("ann lee", "instruction", "right"),
@@ -67,7 +60,7 @@ def test_a_voter_votes_goes_back_loses_the_server_and_comes_again(
     server.kill()
     page.keyboard.press("0")
     page.keyboard.press("0")
-    playwright.expect(page.locator("#wait")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#wait")).to_be_visible(timeout=PATIENCE)
     again = Server(tmp_path / "study", server.port)
     try:
         page.click("#retry")

@@ -73,7 +73,7 @@ def _mount_page(app: FastAPI, desk: Desk, most_bytes: int) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported and when a page is made
     import gradio
 
-    from inkontext.server.ui.layout import build, look
+    from inkontext.server.ui.page import build, look
 
     gradio.mount_gradio_app(
         app, build(desk), "/", footer_links=[], run_history=False, ssr_mode=False, enable_monitoring=False, pwa=False,

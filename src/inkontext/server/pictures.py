@@ -1,13 +1,16 @@
-"""Pictures of sessions over HTTP, for the page: as they are kept, or small."""
+"""Pictures of sessions over HTTP, for the page: as they are kept, small, or all that led to one."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, Response
 from PIL import Image
+from starlette.background import BackgroundTask
 
 from inkontext.errors import InKontextError
 from inkontext.safety.pictures import open_image
@@ -20,7 +23,7 @@ _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def pictures_of(desk: Desk) -> APIRouter:
-    """`/pictures/NAME/TURN.png` and `/pictures/NAME/TURN.webp?side=PIXELS`."""
+    """`/pictures/NAME/TURN.png`, `/pictures/NAME/TURN.webp?side=PIXELS` and `/pictures/NAME/TURN.zip`."""
     router = APIRouter(prefix="/pictures", include_in_schema=False)
 
     @router.get("/{name}/{turn}.png")
@@ -38,6 +41,16 @@ def pictures_of(desk: Desk) -> APIRouter:
         except InKontextError as error:
             raise HTTPException(404, str(error)) from error
         return Response(_webp(image, side), media_type="image/webp", headers=_FOREVER)
+
+    @router.get("/{name}/{turn}.zip")
+    def story(name: str, turn: int) -> FileResponse:
+        folder = TemporaryDirectory(prefix="inkontext-")
+        try:
+            path = desk.export(name, turn, Path(folder.name))
+        except InKontextError as error:
+            folder.cleanup()
+            raise HTTPException(409, str(error)) from error
+        return FileResponse(path, filename=path.name, background=BackgroundTask(folder.cleanup))
 
     return router
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,6 +215,78 @@ def test_a_session_open_elsewhere_can_be_looked_at_and_not_changed(desk: Desk, n
         assert last.phase == "failed"
         assert "open elsewhere" in last.told
     done(desk, name, Wish("make it red", steps=1))
+
+
+def test_merging_makes_one_edit_of_the_last_turns(desk: Desk, name: str) -> None:
+    for prompt in ("one", "two", "three"):
+        done(desk, name, Wish(prompt, steps=1))
+    assert list(desk.merge(name, 2).follow())[-1].told == "turn 4 is kept"
+    desk.goto(name, 3)
+    list(desk.merge(name, 3, "  all of it ").follow())
+    made = desk.manifest(name).turns[4:]
+    assert [(t.parent, t.merged, t.how and t.how.prompt) for t in made] == [
+        (1, [2, 3], "two. three."), (0, [1, 2, 3], "all of it"),
+    ]  # fmt: skip
+    assert views.tree(desk, name)["turns"][4]["merged"] == [2, 3]
+    desk.goto(name, 1)
+    for many in (-1, 1, 2):
+        last = list(desk.merge(name, many).follow())[-1]
+        assert (last.phase, "cannot be merged" in last.told) == ("failed", True)
+    with pytest.raises(PromptError, match="shorten"):
+        desk.merge(name, 2, "x " * 500)
+    assert len(desk.manifest(name).turns) == 6
+
+
+def test_an_export_is_a_zip_of_the_pictures_up_to_a_turn(desk: Desk, name: str, tmp_path: Path) -> None:
+    done(desk, name, Wish("one", steps=1))
+    done(desk, name, Wish("two", steps=1))
+    packed = desk.export(name, 1, tmp_path)
+    with zipfile.ZipFile(packed) as file:
+        assert file.testzip() is None
+        assert file.namelist() == [f"{name}/{part}" for part in ("0000.png", "0001.png", "story.json")]
+        told = json.loads(file.read(f"{name}/story.json"))["turns"]
+        with Image.open(file.open(f"{name}/0001.png")) as ours, Image.open(desk.picture_file(name, 1)) as kept:
+            assert ours.tobytes() == kept.tobytes()
+    assert [turn["how"] and turn["how"]["prompt"] for turn in told] == [None, "one"]
+    with pytest.raises(SessionError, match="no turn 9"):
+        desk.export(name, 9, tmp_path)
+
+
+HOLD = (
+    "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+)
+
+
+def test_deleting_takes_one_folder_and_none_that_is_in_use(
+    desk: Desk, name: str, photo: Image.Image, tmp_path: Path
+) -> None:
+    other, place = desk.begin(photo, "other"), desk.place(name)
+    before = sorted(p.relative_to(place) for p in place.rglob("*"))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(SessionError, match="open elsewhere"):
+            desk.delete(name)
+        holder.communicate(b"\n")
+    assert sorted(p.relative_to(place) for p in place.rglob("*")) == before
+    job = desk.edit(name, Wish("make it red", steps=LONG))
+    with pytest.raises(SessionError, match="under way"):
+        desk.delete(name)
+    job.cancel()
+    job.join(60)
+    (place / "session.json").write_text("damaged")  # what cannot be opened can be got rid of
+    desk.delete(name)
+    assert not place.exists()
+    assert desk.names() == [other]
+    for gone in (name, "../other", ""):
+        with pytest.raises(SessionError, match="no conversation"):
+            desk.delete(gone)
+    (desk.folder / "link").symlink_to(desk.place(other))
+    with pytest.raises(SessionError, match="by hand"):
+        desk.delete("link")
+    assert desk.manifest(other).current == 0
 
 
 def test_pictures_that_cannot_be_leave_no_folder(desk: Desk, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The page where editing is a conversation. Only `layout.py` and `events.py` import gradio."""
+"""The page where editing is a conversation. Gradio is imported by `page.py`, `events.py`, `layout.py`."""

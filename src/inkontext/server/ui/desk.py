@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Final, TypeVar
 from PIL import Image
 
 from inkontext.errors import InKontextError, OptionError, SessionError, StorageError
-from inkontext.geometry import parse_size, read_mask
+from inkontext.geometry import Size, parse_size, read_mask
 from inkontext.pipeline import Pipeline
 from inkontext.request import read_prompts
 from inkontext.result import Callback
@@ -28,8 +29,8 @@ from inkontext.safety.provenance import read_metadata
 from inkontext.server.ui.job import Job
 from inkontext.server.ui.marks import read_marks
 from inkontext.server.ui.settings import MATCH
-from inkontext.session import Embedder, Manifest, Session, read_manifest
-from inkontext.session.store import MANIFEST, PICTURE, turn_folder
+from inkontext.session import Embedder, Manifest, Session, Turn, read_manifest
+from inkontext.session.store import MANIFEST, PICTURE, Store, turn_folder
 
 PAGE_PIXELS: Final = 40_000_000  # a larger picture is slow in every browser and a hundred megabytes a turn
 _NAME: Final = re.compile(r"\w[\w.-]{0,99}")
@@ -160,22 +161,56 @@ class Desk:
         shape = parse_size(wish.size, self.pipeline.resolution) or size
         self.pipeline.towers.check(cast.prompt)
 
-        def work(callback: Callback) -> str:
-            with Session.open(self.place(name), self.pipeline, self.embedder) as session:
-                if session.manifest.current != manifest.current:
-                    raise SessionError("the conversation has moved on elsewhere; look at it and try again")
-                turn = session.edit(
-                    cast.prompt, seed=wish.seed, steps=wish.steps, guidance=wish.guidance, negative=wish.negative,
-                    true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=cast.references,
-                    cues=marks.cues, position=cast.position, said=wish.prompt if cast.names else None,
-                    anchor=wish.anchor, keep=wish.keep, callback=callback,
-                )  # fmt: skip
-                return f"turn {turn.id} is kept" + (_about_cues(session.picture_file()) if marks.cues else "")
+        def step(session: Session, callback: Callback) -> Turn:
+            return session.edit(
+                cast.prompt, seed=wish.seed, steps=wish.steps, guidance=wish.guidance, negative=wish.negative,
+                true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=cast.references,
+                cues=marks.cues, position=cast.position, said=wish.prompt if cast.names else None,
+                anchor=wish.anchor, keep=wish.keep, callback=callback,
+            )  # fmt: skip
 
-        job = Job(work, self._model, wish.prompt, manifest.current, shape)
-        self._jobs[name] = job
-        job.start()
-        return job
+        return self._start(name, step, wish.prompt, manifest.current, shape)
+
+    def merge(self, name: str, count: int, prompt: str = "") -> Job:
+        """Begin the last `count` turns as one edit from the picture before them; without a prompt theirs are joined."""
+        self._idle(name)
+        current = self.manifest(name).current
+        with Image.open(self.picture_file(name, current)) as now:
+            shape = now.size
+        if prompt := prompt.strip():
+            self.pipeline.towers.check(prompt)
+
+        def step(session: Session, callback: Callback) -> Turn:
+            return session.merge(count, prompt or None, callback)
+
+        return self._start(name, step, prompt or f"the last {count} turns in one edit", current, shape)
+
+    def export(self, name: str, turn: int, into: Path) -> Path:
+        """All pictures up to a turn, with their story, as one zip file in a folder that is there."""
+        self._step(name, lambda session: session.export(into / name, turn))
+        packed = into / f"{name}.zip"
+        try:
+            with zipfile.ZipFile(packed, "w") as file:  # PNGs get no smaller by packing them again
+                for path in sorted((into / name).iterdir()):
+                    file.write(path, f"{name}/{path.name}")
+        except OSError as error:
+            raise StorageError(f"cannot write '{packed}' ({error.strerror}); free some space") from error
+        return packed
+
+    def delete(self, name: str) -> None:
+        """Remove a conversation's folder and nothing else; refused while any process holds it."""
+        self._idle(name)
+        place = self.place(name)
+        if place.is_symlink():
+            raise SessionError(f"'{place}' is a link to a folder elsewhere; remove it by hand")
+        held = Store(place)
+        try:
+            (place / MANIFEST).unlink()  # first: what a kill leaves of it is no conversation
+            shutil.rmtree(place)
+        except OSError as error:
+            raise StorageError(f"cannot delete '{place}' ({error.strerror}); remove the folder by hand") from error
+        finally:
+            held.close()
 
     def close(self) -> None:
         """Cancel every edit and wait for its end."""
@@ -183,6 +218,24 @@ class Desk:
             job.cancel()
         for job in self._jobs.values():
             job.join(60)
+
+    def _start(
+        self, name: str, step: Callable[[Session, Callback], Turn], said: str, current: int, shape: Size
+    ) -> Job:  # fmt: skip
+        """Take a step that needs the model in a thread, unless `current` is no longer the turn one sees."""
+
+        def work(callback: Callback) -> str:
+            with Session.open(self.place(name), self.pipeline, self.embedder) as session:
+                if session.manifest.current != current:
+                    raise SessionError("the conversation has moved on elsewhere; look at it and try again")
+                turn = step(session, callback)
+                cued = turn.how is not None and turn.how.cues
+                return f"turn {turn.id} is kept" + (_about_cues(session.picture_file()) if cued else "")
+
+        job = Job(work, self._model, said, shape)
+        self._jobs[name] = job
+        job.start()
+        return job
 
     def _step(self, name: str, step: Callable[[Session], T]) -> T:
         self._idle(name)

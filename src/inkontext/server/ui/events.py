@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import gradio as gr
 
@@ -15,10 +15,8 @@ from inkontext.server.ui import views
 from inkontext.server.ui.desk import Desk, Wish
 from inkontext.server.ui.examples import Example
 from inkontext.server.ui.job import Job, data_uri, one_line
+from inkontext.server.ui.layout import Parts
 from inkontext.server.ui.settings import MATCH, Recalled, read_seed, recall, speeds
-
-if TYPE_CHECKING:
-    from inkontext.server.ui.layout import Parts
 
 _DRAWS: Final = 2**31  # of new seeds: short enough to be copied by hand
 Shown = list[Any]  # name, stage, tree, message, picker: what every handler gives back first
@@ -40,6 +38,9 @@ def wire(page: gr.Blocks, desk: Desk, parts: Parts, examples: tuple[Example, ...
     parts.tree.redo(hands.redo, parts.name, shown, **quiet)
     parts.tree.branch(hands.branch, parts.name, shown, **quiet)
     parts.tree.switch(hands.switch, parts.name, shown, **quiet)
+    parts.tree.merge(hands.merge, parts.name, shown, concurrency_limit=16, **quiet)
+    parts.tree.delete(hands.delete, parts.name, shown, **quiet)
+    parts.tree.told(hands.told, None, parts.message, **quiet)
 
     kept = [parts.references, parts.references_list]
     settings = [parts.prompt, parts.seed, parts.locked, parts.steps, parts.solver, parts.guidance, parts.true_cfg,
@@ -143,6 +144,26 @@ class Hands:
         return self._try(
             name, lambda: self.desk.branch(name, str(event.label)), "a new branch; later turns go along it"
         )
+
+    def merge(self, name: str, event: gr.EventData) -> Iterator[Shown]:
+        """The last turns in one edit, shown until it ends."""
+        try:
+            job = self.desk.merge(name, int(event.count), str(event.prompt))
+        except InKontextError as error:
+            yield self.shown(name, one_line(error), "error")
+            return
+        yield from self._follow(name, job)
+
+    def delete(self, name: str) -> Shown:
+        try:
+            self.desk.delete(name)
+        except InKontextError as error:
+            return self.shown(name, one_line(error), "error")
+        return self.shown(None, f"the conversation “{name}” is deleted")
+
+    def told(self, event: gr.EventData) -> dict[str, str]:
+        """What went wrong in the browser, in the place where everything is told."""
+        return views.message(str(event.text), "error")
 
     def use(self, name: str, references: list[dict[str, str]], event: gr.EventData) -> list[Any]:
         """A turn's picture as a reference, as the start of a new conversation, or for its settings."""

@@ -49,20 +49,16 @@ class Job:
 
     Attributes:
         said: the instruction.
-        parent: the turn it starts from.
     """
 
-    def __init__(
-        self, work: Callable[[Callback], str], model: threading.Lock, said: str, parent: int, shape: Size
-    ) -> None:
+    def __init__(self, work: Callable[[Callback], str], model: threading.Lock, said: str, shape: Size) -> None:
         """
         Args:
             work: does it, with a callback for every step, and says what to tell.
             model: held while it works: there is one model, and it does one thing at a time.
             shape: (width, height) of the picture to come.
         """
-        self.said, self.parent = said, parent
-        self._work, self._model = work, model
+        self.said, self._work, self._model = said, work, model
         scale = min(1.0, PREVIEW_SIDE / max(shape))
         self._shown: Size = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
         self._stop = threading.Event()

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
 import gradio as gr
-from gradio.themes import Base
 
 from inkontext.flow.solvers import SAMPLERS
+from inkontext.pipeline import Pipeline
 from inkontext.server.ui import views
-from inkontext.server.ui.desk import Desk
-from inkontext.server.ui.events import wire
-from inkontext.server.ui.examples import make_examples
-from inkontext.server.ui.facts import facts_of
+from inkontext.server.ui.examples import Example
+from inkontext.server.ui.facts import Facts
 from inkontext.server.ui.settings import SIZES, STANDARD, speeds
 
-SANS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")  # on every machine; none is fetched
-MONO: Final = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
-_SCRIPTS: Final = ("shared", "stage", "tools", "turns", "keys")  # one scope, in this order
-_GIVEN: Final = "stage, tools, references, history, drawn, clear"
+_OF_TURNS: Final = ("goto", "undo", "redo", "branch", "switch", "use", "merge", "told", "delete")
 
 
 def _own(part: str, events: tuple[str, ...] = (), **more: Any) -> gr.HTML:
@@ -75,27 +69,21 @@ class Parts:
     recall: gr.File
 
 
-def build(desk: Desk) -> gr.Blocks:
-    """The page of a desk."""
-    pipeline = desk.pipeline
-    facts = facts_of(pipeline)
-    examples = make_examples(pipeline.resolution, pipeline.towers.check)
-    with gr.Blocks(title=f"InKontext · {facts.name}", analytics_enabled=False, fill_width=True) as page:
-        own: dict[str, Any] = {"name": gr.State(None), "references": gr.State([])}
-        gr.HTML(views.header(facts), js_on_load=None, apply_default_css=False, elem_id="ik-header")
-        own["drawn"] = gr.Textbox("", visible=False)
-        with gr.Row(elem_id="ik-main"):
-            with gr.Column(elem_id="ik-left"):
-                own |= _left()
-            with gr.Column(elem_id="ik-centre"):
-                own |= _centre(views.example_rows(examples))
-            with gr.Column(elem_id="ik-right"):
-                own |= _right(desk)
-            with gr.Column(elem_id="ik-below"):
-                own["tree"] = _own("history", ("goto", "undo", "redo", "branch", "switch", "use"), elem_id="ik-tree",
-                                   value={"name": "", "turns": []})  # fmt: skip
-        wire(page, desk, Parts(**own), examples)
-    return page
+def arrange(pipeline: Pipeline, facts: Facts, examples: tuple[Example, ...]) -> Parts:
+    """Put everything in its place, inside a `gradio.Blocks` that is open."""
+    own: dict[str, Any] = {"name": gr.State(None), "references": gr.State([])}
+    gr.HTML(views.header(facts), js_on_load=None, apply_default_css=False, elem_id="ik-header")
+    own["drawn"] = gr.Textbox("", visible=False)
+    with gr.Row(elem_id="ik-main"):
+        with gr.Column(elem_id="ik-left"):
+            own |= _left()
+        with gr.Column(elem_id="ik-centre"):
+            own |= _centre(views.example_rows(examples))
+        with gr.Column(elem_id="ik-right"):
+            own |= _right(pipeline)
+        with gr.Column(elem_id="ik-below"):
+            own["tree"] = _own("history", _OF_TURNS, elem_id="ik-tree", value={"name": "", "turns": []})
+    return Parts(**own)
 
 
 def _left() -> dict[str, Any]:
@@ -140,10 +128,10 @@ def _centre(examples: list[dict[str, Any]]) -> dict[str, Any]:
     return own
 
 
-def _right(desk: Desk) -> dict[str, Any]:
+def _right(pipeline: Pipeline) -> dict[str, Any]:
     own: dict[str, Any] = {}
-    sampling, named = desk.pipeline.sampling, speeds(desk.pipeline.sampling)
-    guided = desk.pipeline.transformer.cfg.guidance_embed
+    sampling, named = pipeline.sampling, speeds(pipeline.sampling)
+    guided = pipeline.transformer.cfg.guidance_embed
     with gr.Group(elem_classes="ik-panel"):
         _heading("Settings")
         sizes = [("As the picture" if size == SIZES[0] else size, size) for size in SIZES]
@@ -183,50 +171,3 @@ def _right(desk: Desk) -> dict[str, Any]:
             elem_classes="ik-drop",
         )
     return own
-
-
-def look() -> dict[str, Any]:
-    """Theme, styles and scripts, as `gradio.mount_gradio_app` takes them."""
-    folder = files("inkontext.server.ui") / "files"
-    parts = "\n".join((folder / f"{part}.js").read_text(encoding="utf-8") for part in _SCRIPTS)
-    script = f'window.inkontext = (() => {{"use strict";\n{parts}\nreturn {{{_GIVEN}}};}})();'
-    return {
-        "theme": _theme(),
-        "css": (folder / "page.css").read_text(encoding="utf-8"),
-        "head": f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
-    }
-
-
-def _theme() -> Base:
-    """Gradio's own parts in the page's colours; `page.css` defines the variables for light and dark."""
-    values = {
-        "body_background_fill": "var(--ik-paper)", "body_text_color": "var(--ik-ink)",
-        "body_text_color_subdued": "var(--ik-faint)", "background_fill_primary": "var(--ik-card)",
-        "background_fill_secondary": "var(--ik-paper)", "border_color_primary": "var(--ik-line)",
-        "border_color_accent": "var(--ik-accent)", "block_background_fill": "transparent",
-        "block_border_width": "0px", "block_label_background_fill": "transparent", "block_label_border_width": "0px",
-        "block_label_text_color": "var(--ik-faint)", "block_title_text_color": "var(--ik-ink)",
-        "block_info_text_color": "var(--ik-faint)", "input_background_fill": "var(--ik-field)",
-        "input_border_color": "var(--ik-line)", "input_border_color_focus": "var(--ik-accent)",
-        "input_placeholder_color": "var(--ik-faint)", "color_accent": "var(--ik-accent)",
-        "color_accent_soft": "var(--ik-soft)", "slider_color": "var(--ik-accent)",
-        "button_primary_background_fill": "var(--ik-accent)", "button_primary_background_fill_hover": "var(--ik-deep)",
-        "button_primary_text_color": "var(--ik-on-accent)", "button_secondary_background_fill": "var(--ik-card)",
-        "button_secondary_background_fill_hover": "var(--ik-soft)", "button_secondary_text_color": "var(--ik-ink)",
-        "button_secondary_border_color": "var(--ik-line)", "checkbox_background_color": "var(--ik-field)",
-        "checkbox_background_color_selected": "var(--ik-accent)", "checkbox_border_color": "var(--ik-edge)",
-        "checkbox_border_color_selected": "var(--ik-accent)", "checkbox_label_background_fill": "transparent",
-        "checkbox_label_background_fill_selected": "var(--ik-soft)", "checkbox_label_text_color": "var(--ik-ink)",
-        "panel_background_fill": "transparent",
-    }  # fmt: skip
-    dark = {f"{name}_dark": value for name, value in values.items() if not name.endswith("_width")}
-    base = Base(font=SANS, font_mono=MONO, text_size="md", spacing_size="md", radius_size="md")
-    return base.set(**_known(base, values | dark))
-
-
-def _known(base: Base, values: dict[str, str]) -> dict[str, str]:
-    """Those that this gradio's themes have."""
-    import inspect
-
-    names = set(inspect.signature(base.set).parameters)
-    return {name: value for name, value in values.items() if name in names}

@@ -50,6 +50,7 @@ def tree(desk: Desk, name: str | None) -> dict[str, Any]:
         "path": [turn.id for turn in manifest.path()],
         "turns": [_turn(desk, manifest, name, turn) for turn in manifest.turns],
         "file": f"pictures/{quote(name)}/{manifest.current}.png",
+        "story": f"pictures/{quote(name)}/{manifest.current}.zip",
     }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def _turn(desk: Desk, manifest: Manifest, name: str, turn: Turn) -> dict[str, An
     return {
         "id": turn.id, "parent": turn.parent, "label": label(turn), "thumb": _picture(desk, name, turn.id, THUMB),
         "drift": brief, "drift_told": told, "with": ", ".join(marks), "seed": turn.how.seed if turn.how else None,
-        "branches": [b for b, at in manifest.branches.items() if at == turn.id],
+        "branches": [b for b, at in manifest.branches.items() if at == turn.id], "merged": turn.merged,
         "ink": turn.cues_gone is False,
     }  # fmt: skip
 

@@ -1,15 +1,19 @@
 // Names for screen readers, keys and drops for the whole page.
 
-// Gradio gives every place to drop files the same name for screen readers; they are called what they say.
-const name_drops = () => {
+// Gradio gives every place to drop files the same name for screen readers; they are called what they say, also after a
+// file was taken, when gradio draws them anew. Its arrows are no pictures.
+const name_parts = () => {
   for (const zone of document.querySelectorAll(".ik-drop")) {
     const label = zone.querySelector("[data-testid=block-label]")?.textContent.trim();
-    if (label) zone.querySelector("button")?.setAttribute("aria-label", label);
+    if (label) zone.querySelector("button:has([data-testid=upload-text])")?.setAttribute("aria-label", label);
   }
+  for (const arrow of document.querySelectorAll("svg.dropdown-arrow")) arrow.setAttribute("aria-hidden", "true");
 };
+new MutationObserver(name_parts).observe(document, { childList: true, subtree: true });
 
 // Keys and drops for the whole page.
 document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
   const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
   const writing = event.target.matches?.("textarea, input[type=text], input[type=number], input:not([type])");
   if (command && key === "enter") { event.preventDefault(); if (!document.body.classList.contains("ik-busy")) click("ik-edit"); }

@@ -14,6 +14,17 @@ const make = (tag, attributes = {}, ...children) => {
 };
 const place = (path) => new URL(path, document.baseURI).href;
 const click = (id) => document.querySelector(`#${id}`)?.click();
+// A question in a dialog of the browser's own, which keeps the focus inside; Escape, or the first button, closes it.
+const ask = (title, body, [no, yes], act, lost = false) => {
+  const dialog = make("dialog", { class: "ik-dialog", "aria-label": title });
+  const form = make("form", { method: "dialog", onsubmit: act }, make("h2", {}, title), ...body,
+    make("div", { class: "ik-answers" }, make("button", { type: "button", class: "ik-small", onclick: () => dialog.close() }, no),
+      make("button", { type: "submit", class: `ik-small ik-act${lost ? " ik-lost" : ""}` }, yes)));
+  dialog.append(form);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.querySelector(".gradio-container").append(dialog);
+  dialog.showModal();
+};
 const choose = (id) => document.querySelector(`#${id} input[type=file]`)?.click();
 
 // Marks.

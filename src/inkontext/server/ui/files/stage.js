@@ -39,7 +39,6 @@ function stage(element, props, trigger, watch) {
     if (!there) {
       if (!welcome.childElementCount) invite(value.examples || []);
       if (!value.opening) address(""); // before that it names the conversation that is being opened
-      name_drops();
       return;
     }
     address(value.name);
@@ -74,7 +73,6 @@ function stage(element, props, trigger, watch) {
     bar.firstChild.style.width = `${(100 * at) / all}%`;
     slide();
     fit();
-    name_drops();
   };
   const slide = () => frame.style.setProperty("--cut", `${figure.classList.contains("comparing") ? cut : 0}%`);
   slider.addEventListener("input", () => { cut = Number(slider.value); slide(); });

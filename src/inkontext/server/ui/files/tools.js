@@ -29,7 +29,7 @@ function tools(element) {
   const told = make("p", { class: "ik-hint", "aria-live": "polite" });
   const back = make("button", { type: "button", class: "ik-small", id: "ik-mark-undo", onclick: () => { shared.marks.pop(); changed(); } }, "Undo mark");
   const none = make("button", { type: "button", class: "ik-small", id: "ik-mark-clear", onclick: clear }, "Clear");
-  const ink = make("div", { class: "ik-field" }, make("label", { for: "ik-colour" }, "Colour of cues"), colour);
+  const ink = make("div", { class: "ik-field" }, make("label", { for: "ik-colour" }, "Colour"), colour);
   const wide = make("div", { class: "ik-field" }, make("label", { for: "ik-brush" }, "Size of the brush"), brush);
   element.replaceChildren(
     make("fieldset", { class: "ik-tools" }, make("legend", { class: "ik-hidden" }, "Tool"), ...radios.flat()),

@@ -19,6 +19,43 @@ function lay(turns) {
   return { spots, below, lanes };
 }
 
+// The last turns as one edit: how many, and perhaps one sentence for all.
+function ask_merge(value, trigger) {
+  const turns = value.path.slice(1).map((id) => value.turns[id]);
+  const count = make("select", { id: "ik-merge-count" }, ...turns.slice(1).map((_, i) => make("option", { value: i + 2 }, `the last ${i + 2}`)));
+  const said = make("ol", { class: "ik-said", "aria-live": "polite" });
+  const prompt = make("textarea", { id: "ik-merge-prompt", rows: "2" });
+  const tell = () => said.replaceChildren(...turns.slice(-Number(count.value)).map((turn) => make("li", { value: turn.id }, turn.label)));
+  count.addEventListener("change", tell);
+  tell();
+  const row = (id, text, field) => make("div", {}, make("label", { for: id }, text), field);
+  ask("Merge turns", [make("p", {}, "One edit from the picture before them, as a new turn. The old turns stay."),
+    row("ik-merge-count", "Which turns", count), said, row("ik-merge-prompt", "One sentence for all (else theirs, joined)", prompt)],
+    ["Not now", "Merge"], () => trigger("merge", { count: Number(count.value), prompt: prompt.value }));
+}
+
+function ask_delete(value, trigger) {
+  const many = value.turns.length === 1 ? "its picture" : `all its ${value.turns.length} pictures`;
+  ask(`Delete “${value.name}”?`, [make("p", {}, `The conversation and ${many} are removed from the disk. This cannot be undone.`)],
+    ["Keep it", "Delete"], () => trigger("delete", {}), true);
+}
+
+// Fetched and not linked to, so that a refusal is a sentence on the page.
+async function take(value, button, trigger) {
+  button.disabled = true;
+  try {
+    const answer = await fetch(place(value.story));
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    const url = URL.createObjectURL(await answer.blob());
+    make("a", { href: url, download: `${value.name}.zip` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  } catch (error) {
+    trigger("told", { text: error.message });
+  } finally {
+    button.disabled = false;
+  }
+}
+
 function history(element, props, trigger, watch) {
   const button = (name, id, does, title) => make("button", { type: "button", class: "ik-small", id, onclick: does, title }, name);
   shared.use = (turn, as) => trigger("use", { turn, as });
@@ -42,7 +79,7 @@ function history(element, props, trigger, watch) {
         lines.append(line);
       }
       const current = turn.id === value.current;
-      const told = [`Turn ${turn.id}: ${turn.label}`, turn.with && `with ${turn.with}`, turn.seed != null && `seed ${turn.seed}`, turn.drift_told,
+      const told = [`Turn ${turn.id}: ${turn.label}`, turn.with && `with ${turn.with}`, turn.merged.length && `turns ${turn.merged.join(", ")} in one edit`, turn.seed != null && `seed ${turn.seed}`, turn.drift_told,
         turn.ink && "Ink of a cue may still be seen."].filter(Boolean).join(". ");
       const card = make("button", { type: "button", class: `ik-turn${onPath.has(turn.id) ? " on" : ""}`, "data-turn": turn.id, title: told,
         "aria-label": told, "aria-current": current ? "true" : null, draggable: "true", tabindex: current ? "0" : "-1",
@@ -75,16 +112,20 @@ function history(element, props, trigger, watch) {
     const redo = button("Redo", "ik-redo", () => trigger("redo", {}), "Forward again (Ctrl+Shift+Z)");
     undo.disabled = !value.can_undo;
     redo.disabled = !value.can_redo;
+    const merge = button("Merge…", "ik-merge", () => ask_merge(value, trigger), "The last turns as one edit from the picture before them");
+    merge.disabled = value.path.length < 3;
+    const story = button("Export all", "ik-export", () => take(value, story, trigger), "Every picture up to this turn, with how it was made, as a zip file");
     const scroller = make("div", { class: "ik-scroll", tabindex: "-1" }, list);
     const held = element.contains(document.activeElement) ? document.activeElement.id || document.activeElement.dataset?.turn : null;
     element.replaceChildren(make("section", { class: "ik-turns", "aria-label": "Turns" },
-      make("div", { class: "ik-bar" }, make("h2", {}, "Turns"), undo, redo, make("span", { class: "ik-sep" }),
-        make("label", { class: "ik-inline" }, make("span", {}, "Branch"), branches), label,
-        button("New branch here", "ik-branch-new", () => trigger("branch", { label: label.value }), "Later turns go along it"),
-        make("span", { class: "ik-sep" }),
-        button("Use as reference", "ik-use-reference", () => shared.use(value.current, "reference")),
-        button("Begin anew from it", "ik-use-start", () => shared.use(value.current, "start"), "A new conversation about this turn’s picture"),
-        make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true }, "Download PNG")),
+      make("div", { class: "ik-bar" },
+        make("div", {}, make("h2", {}, "Turns"), undo, redo, merge, make("span", { class: "ik-sep" }),
+          make("label", { class: "ik-inline" }, make("span", {}, "Branch"), branches), label,
+          button("New branch", "ik-branch-new", () => trigger("branch", { label: label.value }), "From this turn on; later turns go along it")),
+        make("div", {}, button("Use as reference", "ik-use-reference", () => shared.use(value.current, "reference")),
+          button("Begin anew", "ik-use-start", () => shared.use(value.current, "start"), "A new conversation about this turn’s picture"),
+          make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true, title: "This turn’s picture, a PNG" }, "Download"),
+          story, button("Delete…", "ik-delete", () => ask_delete(value, trigger), "Remove this conversation from the disk"))),
       scroller));
     const now = element.querySelector('[aria-current="true"]');
     if (now) scroller.scrollLeft = now.parentElement.offsetLeft - scroller.clientWidth / 2;
