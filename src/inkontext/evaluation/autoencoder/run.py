@@ -26,6 +26,7 @@ from inkontext import __version__
 from inkontext.errors import OptionError, PictureError
 from inkontext.evaluation.autoencoder.metrics import VGGDistance
 from inkontext.evaluation.autoencoder.pictures import Entry, PictureList, Reader, reader
+from inkontext.evaluation.autoencoder.report import picture_paths, write_report
 from inkontext.evaluation.autoencoder.systems import NoReconstructionError, System
 from inkontext.evaluation.fidelity import psnr, ssim
 from inkontext.evaluation.ledger import Ledger, Row
@@ -89,11 +90,9 @@ def evaluate(
             rows.append(ledger.rows[key])
             if watch is not None:
                 watch(len(rows), total)
-        body = report(settings, systems, rows)
+        body = body_of(settings, systems, rows)
         ledger.finish(body)
         if out is not None:
-            from inkontext.evaluation.autoencoder.report import write_report
-
             write_report(body, sorted(shown), out)
     return Evaluation(body, tuple(f"cut off in an earlier run and mended: {name}" for name in ledger.mended))
 
@@ -116,11 +115,6 @@ def _settings(listed: PictureList, systems: Sequence[System], distance: VGGDista
 def _drawn(pictures: Path | None, systems: Sequence[System]) -> bool:
     """Whether the page's pictures of a row are there, or none are wanted."""
     return pictures is None or all(path.exists() for path in picture_paths(pictures, len(systems)))
-
-
-def picture_paths(folder: Path, systems: int) -> list[Path]:
-    """The original, then the reconstructions in the systems' order."""
-    return [folder / "original.png", *(folder / f"{number}.png" for number in range(systems))]
 
 
 def _measure(
@@ -170,7 +164,7 @@ def _hash(pixels: np.ndarray) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
 
 
-def report(settings: dict[str, Any], systems: Sequence[System], rows: Sequence[Row]) -> dict[str, Any]:
+def body_of(settings: dict[str, Any], systems: Sequence[System], rows: Sequence[Row]) -> dict[str, Any]:
     """The whole: settings, the metrics, a summary of each system, missing pictures by name, and every row."""
     there = [row for row in rows if not row["missing"]]
     unavailable = {} if settings["pdist"] else {"pdist": NO_VGG}

@@ -67,7 +67,7 @@ def evaluate(
         rows = [ledger.rows[key] for key in keys]
         if all(row["missing"] for row in rows):
             raise OptionError(f"no picture is named after a pair of this plan; the first is {keys[0]}.png")
-        body = report(settings, rows)
+        body = body_of(settings, rows)
         ledger.finish(body)
     return Evaluation(body, {key: ledger.seconds[key] for key in keys if key in ledger.seconds})
 
@@ -146,7 +146,7 @@ def _counted(told: list[tuple[str, bool]]) -> dict[str, list[int]]:
     return out
 
 
-def report(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+def body_of(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """The whole: settings, the overall figures over all editing pairs, the same by task, t2i, and every row."""
     edits = [row for row in rows if row["task"] != "t2i"]
     tasks = list(dict.fromkeys(row["task"] for row in edits))
