@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from inkontext.cues.cue import INKS, Cue, Point
+from inkontext.cues.cue import INKS, Cue
 
 LINE: Final = 22  # a line's width, thousandths of the side
 THIN: Final = 7  # and never less than this on a canvas of four times the model's pixels
