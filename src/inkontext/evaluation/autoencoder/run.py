@@ -30,7 +30,7 @@ from inkontext.evaluation.autoencoder.report import picture_paths, write_report
 from inkontext.evaluation.autoencoder.systems import NoReconstructionError, System
 from inkontext.evaluation.fidelity import psnr, ssim
 from inkontext.evaluation.ledger import Ledger, Row
-from inkontext.evaluation.statistics import spread
+from inkontext.evaluation.statistics import rounded, spread
 from inkontext.safety.provenance import save_picture
 
 METRICS: Final = {
@@ -40,7 +40,6 @@ METRICS: Final = {
 }
 SHOWN: Final = 8  # pictures on the page
 NO_VGG: Final = "no VGG-16 weights here; give torchvision's with --vgg"
-_DIGITS: Final = 6  # decimals kept of every measure
 Watch = Callable[[int, int], None]
 
 
@@ -145,9 +144,9 @@ def _scored(system: System, pixels: np.ndarray, distance: VGGDistance | None) ->
         return nothing, np.full_like(pixels, 128)
     far = distance(pixels, made.pixels) if distance else None
     return {
-        "pdist": _round(far),
-        "ssim": _round(ssim(pixels, made.pixels)),
-        "psnr": _round(psnr(pixels, made.pixels)),
+        "pdist": rounded(far),
+        "ssim": rounded(ssim(pixels, made.pixels)),
+        "psnr": rounded(psnr(pixels, made.pixels)),
         "bytes": made.nbytes,
         "quality": made.quality,
         "reason": None,
@@ -182,8 +181,8 @@ def summary(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of a system: bytes a picture (mean), JPEG's qualities, and each metric's `moments`."""
     return {
         **{name: moments(score[name] for score in scores) for name in METRICS},
-        "bytes": _round(moments(score["bytes"] for score in scores)["mean"]),
-        "quality": _round(moments(score["quality"] for score in scores)["mean"]),
+        "bytes": rounded(moments(score["bytes"] for score in scores)["mean"]),
+        "quality": rounded(moments(score["quality"] for score in scores)["mean"]),
         "reasons": dict(sorted(Counter(score["reason"] for score in scores if score["reason"]).items())),
     }
 
@@ -197,11 +196,7 @@ def moments(values: Iterable[float | None]) -> dict[str, Any]:
     deviation = statistics.stdev(there) if len(there) > 1 else None
     return {
         "n": len(there),
-        "mean": _round(statistics.fmean(there)) if there else None,
-        "sd": _round(deviation),
-        "se": _round(deviation / math.sqrt(len(there))) if deviation is not None else None,
+        "mean": rounded(statistics.fmean(there)) if there else None,
+        "sd": rounded(deviation),
+        "se": rounded(deviation / math.sqrt(len(there))) if deviation is not None else None,
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
