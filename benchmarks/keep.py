@@ -28,11 +28,10 @@ from benchmarks.table import show
 from inkontext.data.world import Pair, sample_pair
 from inkontext.data.world.score import CHANGED_AT_LEAST
 from inkontext.errors import PromptError
-from inkontext.flow.expectation import expectation
 from inkontext.numerics import numerics_for
 from inkontext.pipeline import Pipeline
 from inkontext.result import Result
-from inkontext.sequence import pack, unpack
+from inkontext.sequence import pack
 from inkontext.session.drift import SAME, psnr
 from inkontext.session.keep import blend_latents, change_of, composite
 from inkontext.velocity import Velocity
@@ -101,8 +100,8 @@ def _idle(pipeline: Pipeline, result: Result, latents: Tensor) -> Tensor:
         pipeline.transformer, numerics_for(None), pipeline.towers.encode(""), [latents], grid, record["scheme"],
         record["guidance"],
     )  # fmt: skip
-    tokens, noise = (pack(z.to(pipeline.device, pipeline.dtype)).float() for z in (latents, noise))
-    return unpack(expectation(velocity, tokens, noise), grid).cpu()
+    clean, noise = (z.to(pipeline.device, pipeline.dtype) for z in (latents, noise))
+    return velocity.expected(clean, pack(noise).float()).cpu()
 
 
 def measure(pipeline: Pipeline, case: Case, weight: np.ndarray) -> dict[str, Any]:

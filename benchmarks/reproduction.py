@@ -36,7 +36,7 @@ from inkontext.training.flow import FlowStage
 from inkontext.training.loop import train
 from inkontext.training.new_towers import new_towers
 from inkontext.training.sources import TASK_SHARES, held_out_mixture, mixture
-from inkontext.training.start import load_autoencoder
+from inkontext.training.start import Start, load_autoencoder
 from inkontext.weights.card import Card
 
 CONFIGS = Path(__file__).parents[1] / "configs/tiny"
@@ -115,8 +115,7 @@ def stage_of(claim: Claim, config: RunConfig, coder: AutoEncoder) -> FlowStage:
     towers = new_towers(preset, str(CONFIGS / "tokenizer.json"))
     sampling = replace(preset.sampling, resolution=config.data.size)
     card = Card(preset.name, preset.transformer, coder.cfg, sampling)
-    parts = mixture(config), held_out_mixture(config)
-    return FlowStage(config, card, network, coder, towers, *parts, torch.device("cpu"))
+    return FlowStage(config, Start(card, network, coder, towers), torch.device("cpu"))
 
 
 def with_shares(config: RunConfig, shares: dict[str, float]) -> RunConfig:

@@ -14,6 +14,7 @@ from diffusers.pipelines.flux import pipeline_flux_kontext, pipeline_flux_kontex
 from PIL import Image
 
 from inkontext import geometry
+from inkontext.coding import Coder
 from inkontext.model.presets import KONTEXT_BUCKETS
 from inkontext.pipeline import Pipeline
 from inkontext.sequence import pack
@@ -44,16 +45,16 @@ def reference(pipe: Any, prompt: str = "make it red", seed: int = 3, latents: bo
     return out.images[0]
 
 
-def capture_latents(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+def capture_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Collect the packed latents that reach the decoder."""
     caught: list[torch.Tensor] = []
-    decode = Pipeline._decode
+    decode = Coder.decode
 
-    def spy(self: Pipeline, z: torch.Tensor, numerics: Any) -> torch.Tensor:
+    def spy(self: Coder, z: torch.Tensor) -> Image.Image:
         caught.append(pack(z)[0])
-        return decode(self, z, numerics)
+        return decode(self, z)
 
-    monkeypatch.setattr(Pipeline, "_decode", spy)
+    monkeypatch.setattr(Coder, "decode", spy)
     return caught
 
 
@@ -88,7 +89,7 @@ def test_edit(
         **shared, **theirs_more, generator=torch.Generator().manual_seed(3), output_type="latent"
     ).images[0]
     expected = theirs(**shared, **theirs_more, generator=torch.Generator().manual_seed(3)).images[0]
-    caught = capture_latents(pipeline, monkeypatch)
+    caught = capture_latents(monkeypatch)
     result = pipeline.edit(
         photo, "make it red", seed=3, steps=4, fit="reference", reference_numerics="diffusers", **ours_more
     )
@@ -100,7 +101,7 @@ def test_generate(pipeline: Pipeline, theirs: FluxKontextPipeline, monkeypatch: 
     size = {"width": 80, "height": 48, "max_area": 80 * 48}
     expected_latents = reference(theirs, "a red cat", latents=True, **size)
     expected = reference(theirs, "a red cat", **size)
-    caught = capture_latents(pipeline, monkeypatch)
+    caught = capture_latents(monkeypatch)
     result = pipeline.generate("a red cat", seed=3, steps=4, size=(80, 48), reference_numerics="diffusers")
     assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
     assert pixel_gap(result.images[0], expected) <= 1
@@ -125,7 +126,7 @@ def test_inpaint(
     }  # fmt: skip
     expected_latents = reference(inpaint, latents=True, **more)
     expected = reference(inpaint, **more)
-    caught = capture_latents(pipeline, monkeypatch)
+    caught = capture_latents(monkeypatch)
     result = pipeline.edit(
         photo, "make it red", mask=mask, strength=strength, mask_mode="reference", seed=3, steps=4, guidance=2.5,
         fit="reference", reference_numerics="diffusers",

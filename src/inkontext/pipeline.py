@@ -3,59 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import PIL
 import torch
 from PIL import Image
 from torch import Tensor
 
 from inkontext import __version__, geometry
-from inkontext.compositing import keep_outside, latent_blend, restore_alpha
+from inkontext.coding import Coder
+from inkontext.compositing import latent_blend
 from inkontext.cues import Cue
-from inkontext.errors import Cancelled, NonFiniteError, OptionError
-from inkontext.flow.expectation import expectation
+from inkontext.errors import Cancelled
 from inkontext.flow.path import interpolate
 from inkontext.flow.solvers import CONSISTENCY, SOLVERS, consistency
 from inkontext.flow.timesteps import schedule
+from inkontext.loading import load_parts
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import Sampling
 from inkontext.model.text import TextEncoding, TextTowers
 from inkontext.model.transformer import FluxTransformer
-from inkontext.numerics import Numerics, numerics_for
+from inkontext.numerics import numerics_for
 from inkontext.request import (
-    Context,
     Request,
     edit_requests,
     generate_requests,
     in_order,
     lay,
     read_options,
+    with_expectation,
     with_latents,
 )  # fmt: skip
 from inkontext.result import Callback, Progress, Result
-from inkontext.runtime import plan
 from inkontext.runtime.context_cache import ContextCache
-from inkontext.runtime.device import choose_device, choose_dtype
-from inkontext.runtime.guard import first_nonfinite
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.sequence import Grid, pack, unpack
 from inkontext.velocity import Velocity
-from inkontext.weights import load
-from inkontext.weights.source import TEXT_PARTS, model_from_environment, resolve
-from inkontext.weights.tensors import fingerprint
 
 
-@dataclass
-class _Memo:
-    """What the pictures of one call share: encoded prompts and encoded contexts."""
+@dataclass(frozen=True)
+class _Call:
+    """What the pictures of one call share; neither a prompt nor a picture is encoded twice in it."""
 
-    text: dict[str, TextEncoding] = field(default_factory=dict)
-    context: dict[tuple, Tensor] = field(default_factory=dict)
+    coder: Coder
+    text: Callable[[str], TextEncoding]
+    callback: Callback | None
+    images: int
+
+    def tell(self, index: int, step: int, steps: int, preview: Callable[[], Image.Image]) -> None:
+        """After every step, both counted from 0. Raises Cancelled if the callback said so."""
+        progress = Progress(index + 1, self.images, step + 1, steps, preview)
+        if self.callback is not None and self.callback(progress) is False:
+            raise Cancelled("cancelled; nothing was written")
 
 
 class Pipeline:
@@ -111,38 +113,7 @@ class Pipeline:
         Raises:
             InKontextError: with one sentence that says what to do.
         """
-        source = resolve(
-            name_or_path or model_from_environment(),
-            Path(autoencoder) if autoencoder else None, Path(text) if text else None,
-        )  # fmt: skip
-        transformer_files, cfg = load.transformer_of(source)
-        autoencoder_files, autoencoder_cfg = load.autoencoder_of(source)
-        if cfg.in_channels != 4 * autoencoder_cfg.z_channels:
-            raise OptionError(
-                f"'{source.name}' takes {cfg.in_channels} channels a token where {4 * autoencoder_cfg.z_channels} are "
-                "latents (a Fill or control model, or another model's autoencoder); use a Kontext or base model"
-            )
-        sampling = load.sampling_of(source, cfg)
-        size = plan.ModelSize(
-            transformer_files.count(), autoencoder_files.count(), plan.count_parameters(source.text, TEXT_PARTS),
-            cfg, autoencoder_cfg, sampling.text_length,
-        )  # fmt: skip
-        target = choose_device(device)
-        kind = choose_dtype(dtype, target, size.transformer)
-        plan.check(size, target, kind, sampling.resolution)
-        towers = load.load_towers(source.text, sampling.text_length, target, kind)
-        return cls(
-            load.load_transformer(transformer_files, cfg, load.place_all(target, kind)),
-            load.load_autoencoder(autoencoder_files, autoencoder_cfg, load.place_all(target, torch.float32)),
-            towers,
-            sampling,
-            source.folder,
-            {
-                "name": source.card.name if source.card else source.name,
-                "fingerprint": fingerprint(source.transformer),
-                "trained": source.card.trained if source.card else True,
-            },
-        )
+        return cls(*load_parts(name_or_path, device, dtype, autoencoder, text))
 
     def edit(
         self,
@@ -214,9 +185,9 @@ class Pipeline:
         )  # fmt: skip
         if context_latents is not None:
             requests = with_latents(requests, context_latents, self.autoencoder.cfg.z_channels)
-        if expect and any(r.frame.canvas != r.contexts[0].frame.canvas for r in requests):
-            raise OptionError("expect compares the result with its picture, so it must have its size; leave size alone")
-        return self._run(requests, callback, expect)
+        if expect:
+            requests = with_expectation(requests)
+        return self._run(requests, callback)
 
     def generate(
         self,
@@ -244,37 +215,38 @@ class Pipeline:
     def encode(self, image: PictureLike) -> tuple[Tensor, geometry.Frame]:
         """A picture's latents, float32 `[1, C, h, w]` on the CPU, and where on the canvas it lies."""
         context = lay(self.sampling, read_picture(image))
-        return self._latents(context, numerics_for(None), _Memo()).cpu(), context.frame
+        return self._coder(None).encode(context).cpu(), context.frame
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Image.Image:
         """The canvas that latents `[1, C, h, w]` show; `Frame.restore` makes it a picture again."""
-        numerics = numerics_for(None)
-        return _to_image(numerics, self._decode(latents.to(self.device), numerics))
+        return self._coder(None).decode(latents.to(self.device))
 
-    def _run(self, requests: list[Request], callback: Callback | None, expect: bool = False) -> Result:
+    def _coder(self, reference_numerics: str | None) -> Coder:
+        return Coder(self.autoencoder, numerics_for(reference_numerics), self.device, self.dtype)
+
+    def _run(self, requests: list[Request], callback: Callback | None) -> Result:
         for request in requests:
             for prompt in (request.prompt, request.options.negative or ""):
                 self.towers.check(prompt)
-        memo = _Memo()
-        made = [self._make(r, memo, i, len(requests), callback, expect) for i, r in enumerate(requests)]
+        coder = self._coder(requests[0].options.reference_numerics)
+        call = _Call(coder, cache(self.towers.encode), callback, len(requests))
+        made = [self._make(r, call, i) for i, r in enumerate(requests)]
         images, latents, expected = (list(column) for column in zip(*made, strict=True))
-        return Result(images, [self._record(r) for r in requests], latents, expected if expect else [])
+        return Result(images, [self._record(r) for r in requests], latents, [z for z in expected if z is not None])
 
     @torch.no_grad()
-    def _make(
-        self, request: Request, memo: _Memo, index: int, total: int, callback: Callback | None, expect: bool
-    ) -> tuple[Image.Image, Tensor, Tensor | None]:
+    def _make(self, request: Request, call: _Call, index: int) -> tuple[Image.Image, Tensor, Tensor | None]:
         """One picture, its latents, and the expected ones where asked, in forward passes of its own: its bytes never
         depend on its neighbours."""
-        options, numerics = request.options, numerics_for(request.options.reference_numerics)
+        options, coder, numerics = request.options, call.coder, call.coder.numerics
 
         # 1. Encode the text.
-        text = self._text(request.prompt, memo)
-        negative = None if options.negative is None else self._text(options.negative, memo)
+        text = call.text(request.prompt)
+        negative = None if options.negative is None else call.text(options.negative)
 
         # 2. Encode the context: clean latents of every reference, the same at all steps.
-        context = [self._encode(c, numerics, memo) for c in request.contexts]
+        context = [coder.seen(c) for c in request.contexts]
         if context:
             context = in_order(context[0], context[1:], request.position)
 
@@ -295,76 +267,26 @@ class Pipeline:
         if request.mask is not None:
             start = int(options.steps - min(options.steps * request.mask.strength, options.steps))
             times = times[start:]
-            clean = self._encode(request.clean, numerics, memo)
+            clean = coder.seen(request.clean)
             blend = latent_blend(request.mask, request.clean.frame, clean, noise)
             z = interpolate(pack(clean).to(z.dtype), noise, times[0])
 
         def on_step(i: int, z: Tensor, t: float, denoised: Tensor) -> Tensor:
-            z = numerics.settle(z if blend is None else blend(z, t), self.dtype)
-            if callback is not None:
-
-                def preview() -> Image.Image:
-                    return _to_image(numerics, self._decode(unpack(denoised, grid), numerics))
-
-                if callback(Progress(index + 1, total, i + 1, len(times) - 1, preview)) is False:
-                    raise Cancelled("cancelled; nothing was written")
-            return z
+            call.tell(index, i, len(times) - 1, lambda: coder.decode(unpack(denoised, grid)))
+            return numerics.settle(z if blend is None else blend(z, t), self.dtype)
 
         if options.solver == CONSISTENCY:  # its noises follow the first from the same seed
             z = consistency(velocity, z, times, lambda: pack(self._noise(generator, grid)), on_step)
         else:
             z = SOLVERS[options.solver](velocity, z, times, on_step)
 
-        # 5. Decode.
+        # 5. Decode, and restore the geometry and whatever was not to be touched.
         latents = unpack(z, grid)
-        canvas = _to_image(numerics, self._decode(latents, numerics))
+        image = request.finish(coder.decode(latents))
 
-        # 6. Restore the geometry, and whatever was not to be touched.
-        image = _finish(request, request.frame.restore(canvas))
-        if not expect:
-            return image, latents.float().cpu(), None
-
-        # 7. What was to be expected, from the same noise.
-        clean = pack(self._encode(request.clean, numerics, memo)).to(noise.dtype)
-        return image, latents.float().cpu(), unpack(expectation(velocity, clean, noise), grid).float().cpu()
-
-    def _text(self, prompt: str, memo: _Memo) -> TextEncoding:
-        if prompt not in memo.text:
-            memo.text[prompt] = self.towers.encode(prompt)
-        return memo.text[prompt]
-
-    def _encode(self, context: Context, numerics: Numerics, memo: _Memo) -> Tensor:
-        """What the transformer sees of a context, in its own dtype."""
-        z = context.latents if context.latents is not None else self._latents(context, numerics, memo)
-        return z.to(self.device, self.dtype)
-
-    def _latents(self, context: Context, numerics: Numerics, memo: _Memo) -> Tensor:
-        key = (id(context.picture.rgb), context.frame)
-        if key not in memo.context:
-            pixels = np.array(context.frame.place(context.picture.rgb))
-            x = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
-            with self._autocast(numerics.half_encode):
-                z = self.autoencoder.encode(x)
-            memo.context[key] = self._finite(z, "encoder", lambda: self.autoencoder.encode(x))
-        return memo.context[key]
-
-    def _decode(self, z: Tensor, numerics: Numerics) -> Tensor:
-        with self._autocast(numerics.half_decode):
-            x = self.autoencoder.decode(z.float())
-        return self._finite(x, "decoder", lambda: self.autoencoder.decode(z.float()))
-
-    def _finite(self, x: Tensor, part: str, rerun: Callable[[], Tensor]) -> Tensor:
-        if torch.isfinite(x).all():
-            return x
-        where = first_nonfinite(self.autoencoder, rerun) or part
-        raise NonFiniteError(
-            f"NaN or infinity appeared in autoencoder.{where}; check the weights with `inkontext inspect`"
-        )
-
-    def _autocast(self, half: bool) -> AbstractContextManager:
-        if half and self.dtype.itemsize == 2:
-            return torch.autocast(self.device.type, dtype=self.dtype)
-        return nullcontext()
+        # 6. Ask what was to be expected, from the same noise.
+        expected = velocity.expected(coder.seen(request.clean), noise).float().cpu() if request.expect else None
+        return image, latents.float().cpu(), expected
 
     def _noise(self, generator: torch.Generator, grid: Grid) -> Tensor:
         """`[1, 16, h, w]` from a CPU generator, unpacked and rounded to the model's dtype, as the references draw."""
@@ -394,20 +316,3 @@ class Pipeline:
         if self.context_cache is not None and self.context_cache.dtype is not None:
             record["context_cache"] = str(self.context_cache.dtype).removeprefix("torch.")
         return record
-
-
-def _to_image(numerics: Numerics, x: Tensor) -> Image.Image:
-    return Image.fromarray(numerics.to_bytes(x[0]).permute(1, 2, 0).cpu().numpy())
-
-
-def _finish(request: Request, image: Image.Image) -> Image.Image:
-    before = request.picture
-    if before is None:
-        return image
-    if request.mask is not None and request.mask.mode == "exact":
-        image = keep_outside(before.rgb, image, request.mask.image)
-    if request.aligned and before.alpha is not None:
-        image = restore_alpha(before, image)
-    if before.icc and image.mode in ("RGB", "RGBA"):
-        image.info["icc_profile"] = before.icc
-    return image

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkontext import geometry
-from inkontext.compositing import Mask
+from inkontext.compositing import Mask, keep_outside, restore_alpha
 from inkontext.cues import Cue, draw, settle
 from inkontext.errors import OptionError, PromptError
 from inkontext.flow.solvers import SAMPLERS
@@ -62,6 +62,7 @@ class Request:
         aligned: the result shows the picture's own pixels, edited, at its size.
         cues: what was drawn on the picture for the model to see.
         position: how many references stand before the edited picture in the sequence.
+        expect: give what the model expects of the picture, too.
     """
 
     prompt: str
@@ -75,11 +76,25 @@ class Request:
     aligned: bool = False
     cues: tuple[Cue, ...] = ()
     position: int = 0
+    expect: bool = False
 
     @property
     def clean(self) -> Context:
         """The edited picture without its cues."""
         return replace(self.contexts[0], picture=self.picture) if self.cues and self.picture else self.contexts[0]
+
+    def finish(self, canvas: Image.Image) -> Image.Image:
+        """What is returned of a sampled canvas: its geometry restored, and whatever was not to be touched."""
+        image, before = self.frame.restore(canvas), self.picture
+        if before is None:
+            return image
+        if self.mask is not None and self.mask.mode == "exact":
+            image = keep_outside(before.rgb, image, self.mask.image)
+        if self.aligned and before.alpha is not None:
+            image = restore_alpha(before, image)
+        if before.icc and image.mode in ("RGB", "RGBA"):
+            image.info["icc_profile"] = before.icc
+        return image
 
 
 def read_options(
@@ -233,6 +248,13 @@ def with_latents(requests: list[Request], latents: Tensor, channels: int) -> lis
         raise OptionError(f"context_latents are {shape} where this picture's are {wanted}; give those of its own edit")
     laid = replace(first, latents=latents)
     return [replace(r, contexts=(laid, *r.contexts[1:])) for r in requests]
+
+
+def with_expectation(requests: list[Request]) -> list[Request]:
+    """The requests asking what the model expects, too. Raises OptionError where that cannot be compared."""
+    if any(r.frame.canvas != r.contexts[0].frame.canvas for r in requests):
+        raise OptionError("expect compares the result with its picture, so it must have its size; leave size alone")
+    return [replace(r, expect=True) for r in requests]
 
 
 def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:

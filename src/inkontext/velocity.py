@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from inkontext.errors import NonFiniteError
+from inkontext.flow.expectation import expectation
 from inkontext.model.text import TextEncoding
 from inkontext.model.transformer import FluxTransformer, Prefix
 from inkontext.numerics import Numerics
 from inkontext.runtime.context_cache import ContextCache
 from inkontext.runtime.guard import first_nonfinite
-from inkontext.sequence import Grid, image_ids, pack, text_ids
+from inkontext.sequence import Grid, image_ids, pack, text_ids, unpack
 
 
 @dataclass
@@ -66,6 +67,15 @@ class Velocity:
         if not torch.isfinite(v).all():
             raise NonFiniteError(self._explain(z, t))
         return self.numerics.slope(v)
+
+    def expected(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """What the network expects of an edit before it draws one (`flow.expectation`), `[1, C, h, w]`.
+
+        Args:
+            clean: latents `[1, C, h, w]` of the picture to be edited.
+            noise: the sampling's own, packed `[1, L, 64]`.
+        """
+        return unpack(expectation(self, pack(clean).to(noise.dtype), noise), self.target)
 
     def _texts(self) -> list[TextEncoding]:
         """The prompt and, where there is one, the negative prompt, as the network takes them."""

@@ -5,24 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from inkontext import reading
 from inkontext.evaluation.kontextbench.data import Item
 from inkontext.evaluation.kontextbench.metrics import TextExact, TextSimilarity
 from inkontext.evaluation.reading import Reader
+from tests.test_reading import sign
 
 
 def item(instruction: str) -> Item:
     return Item("k", "text", instruction, "k.png", Path("k.png"), 0, 0)
-
-
-def sign(*lines: str) -> Image.Image:
-    picture = Image.new("RGB", (420, 110 * len(lines)), "white")
-    font = ImageFont.load_default(64)
-    for number, line in enumerate(lines):
-        ImageDraw.Draw(picture).text((20, 15 + 110 * number), line, "black", font)
-    return picture
 
 
 def test_a_rendered_word_is_read() -> None:

@@ -10,9 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.cues.drawing import INKS, KINDS, Point
 from inkontext.errors import CueError
 
+Point = tuple[float, float]
+KINDS: Final = ("ellipse", "box", "arrow", "cross", "scribble")
+INKS: Final[dict[str, tuple[int, int, int]]] = {
+    "red": (222, 45, 45),
+    "blue": (44, 98, 220),
+    "green": (46, 146, 72),
+    "yellow": (252, 214, 48),
+    "pink": (248, 142, 186),
+    "orange": (246, 132, 28),
+    "purple": (134, 66, 176),
+    "black": (28, 28, 32),
+    "white": (250, 250, 248),
+}
 _SLACK: Final = 1e-9  # x + w of a cue that ends at the border may round to a little above 1
 _LEAST: Final = 0.01  # of a side; what is smaller cannot be seen
 _MOST_POINTS: Final = 10_000

@@ -5,27 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-if TYPE_CHECKING:
-    from inkontext.cues.cue import Cue
+from inkontext.cues.cue import INKS, Cue
 
-Point = tuple[float, float]
-KINDS: Final = ("ellipse", "box", "arrow", "cross", "scribble")
-INKS: Final[dict[str, tuple[int, int, int]]] = {
-    "red": (222, 45, 45),
-    "blue": (44, 98, 220),
-    "green": (46, 146, 72),
-    "yellow": (252, 214, 48),
-    "pink": (248, 142, 186),
-    "orange": (246, 132, 28),
-    "purple": (134, 66, 176),
-    "black": (28, 28, 32),
-    "white": (250, 250, 248),
-}
 LINE: Final = 22  # a line's width, thousandths of the side
 THIN: Final = 7  # and never less than this on a canvas of four times the model's pixels
 _SMOOTH: Final = 4  # markers are drawn this much larger and reduced

@@ -14,6 +14,11 @@ DIGITS: Final = 6  # decimals kept of every figure
 Z95: Final = 1.959963984540054  # standard deviations that hold 95 % of a normal distribution
 
 
+def rounded(value: float | None) -> float | None:
+    """A figure as tables keep it."""
+    return None if value is None else round(value, DIGITS)
+
+
 def wilson(successes: int, total: int, z: float = Z95) -> tuple[float, float] | None:
     """Wilson's score interval of a share, both ends in [0, 1]; None where nothing was counted.
 

@@ -15,18 +15,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inkontext.data.stream import Mixture
 from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss
-from inkontext.model.autoencoder import AutoEncoder
-from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.flops import transformer_flops
 from inkontext.training.config import ContextCacheSection, RunConfig
-from inkontext.training.flow import build_flow
+from inkontext.training.start import Start
 from inkontext.training.teacher import TaughtStage
-from inkontext.weights.card import Card
 
 
 def asymmetric(transformer: FluxTransformer) -> FluxTransformer:
@@ -37,24 +33,25 @@ def asymmetric(transformer: FluxTransformer) -> FluxTransformer:
 
 
 class ContextCacheStage(TaughtStage):
-    """Learns as a flow stage does, but from the frozen `teacher` with its own frozen text towers."""
+    """Learns as a flow stage does, but the velocity of the frozen `teacher`.
 
-    def __init__(
-        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
-        mixture: Mixture, held_out: Mixture, device: torch.device,
-    ) -> None:  # fmt: skip
-        if transformer.cfg.asymmetric:
+    Raises:
+        ConfigError: the start is asymmetric already, or it lacks the input that a guidance is drawn for.
+    """
+
+    def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
+        cfg = start.transformer.cfg
+        if cfg.asymmetric:
             raise ConfigError(
                 f"'{config.model.start}' is asymmetric already; begin from the symmetric model it was made from"
             )
         self.distil = config.context_cache or ContextCacheSection()
-        if self.distil.guidance is not None and not transformer.cfg.guidance_embed:
+        if self.distil.guidance is not None and not cfg.guidance_embed:
             raise ConfigError(
                 f"'{config.model.start}' has no guidance input to draw a guidance for; remove context_cache.guidance"
             )
-        student = asymmetric(transformer)
-        card = replace(card, transformer=student.cfg)
-        super().__init__(config, card, student, autoencoder, towers, mixture, held_out, device, transformer)
+        student = start.with_transformer(asymmetric(start.transformer))
+        super().__init__(config, student, device, start.transformer)
 
     def flops(self, target: int, image: int) -> int:
         return super().flops(target, image) + transformer_flops(self.teacher.cfg, image, self.towers.length)
@@ -73,14 +70,3 @@ class ContextCacheStage(TaughtStage):
         share = self.distil.flow
         error = (v - wanted).square().mean(dim=(1, 2))
         return error if share == 0 else (1 - share) * error + share * flow_matching_loss(v, x0, noise)
-
-
-def build_context_cache(config: RunConfig, preset: Preset, device: torch.device) -> ContextCacheStage:
-    """Teacher and student from `model.start`.
-
-    Raises:
-        ConfigError: there is none, it is asymmetric already, or it lacks the input that a guidance is drawn for.
-    """
-    if config.model.start is None:
-        raise ConfigError("stage 'context-cache' distils a model; name it or its run in model.start")
-    return build_flow(config, preset, device, ContextCacheStage)

@@ -7,9 +7,8 @@ the resolution (A.2). Text-to-image rows have no context tokens at all; both kin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,29 +16,20 @@ from PIL import Image
 from torch import Tensor
 
 from inkontext.data.examples import Group, stack, to_float
-from inkontext.data.latents import use_caches
-from inkontext.data.stream import Mixture, batches
-from inkontext.errors import ConfigError
+from inkontext.data.stream import batches
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
 from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
-from inkontext.model.autoencoder import AutoEncoder
-from inkontext.model.grow import grow
-from inkontext.model.initialise import align_heads, initialise
-from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
 from inkontext.runtime.flops import kept_context_flops, transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import FlowSection, RunConfig
-from inkontext.training.new_towers import new_towers
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.samples import grid
 from inkontext.training.sources import held_out_mixture, mixture
-from inkontext.training.start import load_autoencoder, load_start
-from inkontext.weights.card import Card
+from inkontext.training.start import Start
 
-S = TypeVar("S", bound="FlowStage")
 BINS = 8
 # Mean squared difference of two latent tokens, of unit variance, from which on the edit is said to have touched one.
 EDITED = 0.02
@@ -50,11 +40,9 @@ class FlowStage:
 
     sample_steps: int | None = 16  # of the pictures made on the way; None takes the model's own
 
-    def __init__(
-        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
-        mixture: Mixture, held_out: Mixture, device: torch.device,
-    ) -> None:  # fmt: skip
-        self.config, self.card, self.device, self.mixture = config, card, device, mixture
+    def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
+        card, transformer, autoencoder, towers = start
+        self.config, self.card, self.device, self.mixture = config, card, device, mixture(config)
         self.section = config.flow or FlowSection()
         self.dtype = getattr(torch, config.dtype)
         self.transformer, self.towers = transformer.to(device).train(), towers
@@ -69,6 +57,7 @@ class FlowStage:
         if config.compile:
             self.transformer.compile(dynamic=True)
         rows = self.section.validation_rows
+        held_out = held_out_mixture(config)
         self.held_out = [held_out.example(1, 0, row, rows) for row in range(rows)]
 
     def batches(self, start: int) -> Iterator[list[Group]]:
@@ -271,50 +260,3 @@ def balanced(loss: Tensor, categories: list[str]) -> Tensor:
         rows = torch.tensor([other == category for other in categories], device=loss.device)
         weight[rows] = fixed.mean() / fixed[rows].mean()
     return loss * weight
-
-
-def grown(transformer: FluxTransformer, preset: Preset) -> FluxTransformer:
-    """The transformer enlarged to a preset's shape. Raises ConfigError where that is not larger in width or depth."""
-    try:
-        return grow(transformer, preset.transformer)
-    except ValueError as error:
-        raise ConfigError(f"model.grow: {error}; take a preset that is larger than model.start") from error
-
-
-def padded_to(towers: TextTowers, length: int) -> TextTowers:
-    """The same towers with prompts padded to another length; the pooled tower keeps its own."""
-    towers.t5_tokenizer.model_max_length = length
-    return TextTowers(towers.t5, towers.clip, towers.t5_tokenizer, towers.clip_tokenizer, length)
-
-
-def build_flow(config: RunConfig, preset: Preset, device: torch.device, kind: type[S] = FlowStage) -> S:
-    """Networks of a flow stage of a `kind`: from `model.start`, or new ones around `model.autoencoder`.
-
-    Raises:
-        ConfigError: neither is given, or the stage needs a start it has not.
-    """
-
-    section = config.model
-    if section.start is not None:
-        card, transformer, autoencoder, towers = load_start(section.start)
-        if section.autoencoder is not None:
-            autoencoder = load_autoencoder(section.autoencoder)
-        if section.grow:
-            transformer = grown(transformer, preset)
-            card = replace(card, transformer=transformer.cfg)
-    elif section.autoencoder is None:
-        raise ConfigError(f"stage '{config.stage}' needs model.autoencoder (or model.start); train that stage first")
-    else:
-        autoencoder = load_autoencoder(section.autoencoder)
-        transformer = align_heads(initialise(FluxTransformer(preset.transformer)), section.aligned_heads)
-        towers = new_towers(preset, section.tokenizer)
-        card = Card(preset.name, preset.transformer, autoencoder.cfg, preset.sampling)
-    if 4 * autoencoder.cfg.z_channels != transformer.cfg.in_channels:
-        raise ConfigError(
-            f"the autoencoder has {autoencoder.cfg.z_channels} channels and the transformer reads "
-            f"{transformer.cfg.in_channels // 4}; take the autoencoder that belongs to it"
-        )
-    towers = use_caches(config, autoencoder, padded_to(towers, section.text_length or towers.length))
-    sampling = replace(card.sampling, resolution=config.data.size, text_length=towers.length)
-    card = replace(card, autoencoder=autoencoder.cfg, sampling=sampling)
-    return kind(config, card, transformer, autoencoder, towers, mixture(config), held_out_mixture(config), device)

@@ -17,17 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from inkontext.data.examples import Group
-from inkontext.data.stream import Mixture
 from inkontext.errors import ConfigError
-from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.blocks import MLPEmbedder, scalar_embedding
-from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.training.config import GuidanceSection, RunConfig
-from inkontext.training.flow import build_flow
+from inkontext.training.start import Start
 from inkontext.training.teacher import TaughtStage
-from inkontext.weights.card import Card
 
 
 @torch.no_grad()
@@ -54,16 +50,11 @@ def with_guidance(transformer: FluxTransformer, at: float) -> FluxTransformer:
 class GuidanceStage(TaughtStage):
     """Learns as a flow stage does, but the guided velocity of the frozen `teacher`."""
 
-    def __init__(
-        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
-        mixture: Mixture, held_out: Mixture, device: torch.device,
-    ) -> None:  # fmt: skip
+    def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
         self.distil = config.guidance or GuidanceSection()
         at = config.flow.guidance if config.flow else 1.0
-        student = with_guidance(transformer, at)
-        sampling = replace(card.sampling, guidance=self.distil.default)
-        card = replace(card, transformer=student.cfg, sampling=sampling)
-        super().__init__(config, card, student, autoencoder, towers, mixture, held_out, device, transformer)
+        student = start.with_transformer(with_guidance(start.transformer, at))
+        super().__init__(config, student.with_sampling(guidance=self.distil.default), device, start.transformer)
 
     def batches(self, start: int) -> Iterator[list[Group]]:
         """Raises ConfigError for a batch without a single edit, where only edits are to be learnt."""
@@ -100,14 +91,3 @@ class GuidanceStage(TaughtStage):
         _, _, told = self.velocity(teacher, towers, target, context, prompts, t, eps)
         _, _, untold = self.velocity(teacher, towers, target, blind, [""] * len(prompts), t, eps)
         return untold + guidance[:, None, None] * (told - untold)
-
-
-def build_guidance(config: RunConfig, preset: Preset, device: torch.device) -> GuidanceStage:
-    """Teacher and student from `model.start`.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if config.model.start is None:
-        raise ConfigError("stage 'guidance' distils a model; name it or its run in model.start")
-    return build_flow(config, preset, device, GuidanceStage)

@@ -15,14 +15,11 @@ import torch
 from torch import Tensor
 
 from inkontext.data.examples import Group, stack
-from inkontext.data.stream import Mixture
 from inkontext.errors import ConfigError
 from inkontext.flow.path import data_from_velocity, interpolate
 from inkontext.flow.solvers import CONSISTENCY, consistency, euler
 from inkontext.flow.timesteps import sample_logit_normal, schedule
-from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.discriminator import LaddHeads
-from inkontext.model.presets import Preset
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
@@ -40,35 +37,34 @@ from inkontext.training.adversary import (
     student_times,
 )
 from inkontext.training.config import LaddSection, RunConfig
-from inkontext.training.flow import build_flow, grid_of
+from inkontext.training.flow import grid_of
 from inkontext.training.optimiser import Learner, NonFiniteLossError
-from inkontext.training.start import load_start
+from inkontext.training.start import Start, load_start
 from inkontext.training.teacher import TaughtStage, frozen_towers
-from inkontext.weights.card import Card
 
 
 class LaddStage(TaughtStage):
-    """Learns `transformer` against `heads` on the frozen `teacher`."""
+    """Learns `transformer` against `heads` on the frozen `teacher`: the model it starts from, or `ladd.teacher`.
+
+    Raises:
+        ConfigError: the teacher does not fit.
+    """
 
     sample_steps = None
 
-    def __init__(
-        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
-        mixture: Mixture, held_out: Mixture, device: torch.device,
-    ) -> None:  # fmt: skip
+    def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
         self.distil = config.ladd or LaddSection()
-        self.teacher_sampling = card.sampling
-        teacher, own_towers = copy.deepcopy(transformer), None
+        sampling = self.teacher_sampling = start.card.sampling
+        teacher, own_towers = copy.deepcopy(start.transformer), None
         if self.distil.teacher is not None:
             other, teacher, _, own_towers = load_start(self.distil.teacher)
-            self.teacher_sampling = replace(other.sampling, reference_scheme=card.sampling.reference_scheme)
+            self.teacher_sampling = replace(other.sampling, reference_scheme=sampling.reference_scheme)
         if teacher.cfg.asymmetric:
             raise ConfigError("an asymmetric teacher shows too little; name the symmetric model in ladd.teacher")
-        if teacher.cfg.in_channels != transformer.cfg.in_channels:
+        if teacher.cfg.in_channels != start.transformer.cfg.in_channels:
             raise ConfigError(f"'{self.distil.teacher}' has other latents than the student; take a teacher of its kind")
-        few = replace(card.sampling, steps=self.distil.steps, shift=None, solver=CONSISTENCY)
-        card = replace(card, sampling=few)
-        super().__init__(config, card, transformer, autoencoder, towers, mixture, held_out, device, teacher)
+        student = start.with_sampling(steps=self.distil.steps, shift=None, solver=CONSISTENCY)
+        super().__init__(config, student, device, teacher)
         if own_towers is not None:
             self.teacher_towers = frozen_towers(own_towers, device)
         self.heads = LaddHeads(teacher.cfg, self.distil.head_width).to(device)
@@ -267,14 +263,3 @@ class LaddStage(TaughtStage):
     def _must_be_finite(loss: Tensor) -> None:
         if not torch.isfinite(loss):
             raise NonFiniteLossError("an adversarial loss is not finite")
-
-
-def build_ladd(config: RunConfig, preset: Preset, device: torch.device) -> LaddStage:
-    """Student from `model.start`; teacher the same, or `ladd.teacher`.
-
-    Raises:
-        ConfigError: there is no start, or the teacher does not fit.
-    """
-    if config.model.start is None:
-        raise ConfigError("stage 'ladd' distils a model; name it or its run in model.start")
-    return build_flow(config, preset, device, LaddStage)

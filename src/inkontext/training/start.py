@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,6 +17,23 @@ from inkontext.weights.card import Card
 from inkontext.weights.component import find_component
 from inkontext.weights.source import resolve
 from inkontext.weights.tensors import TensorFiles
+
+
+class Start(NamedTuple):
+    """A model to learn from, or to learn: its card, its networks and its text towers."""
+
+    card: Card
+    transformer: FluxTransformer
+    autoencoder: AutoEncoder
+    towers: TextTowers
+
+    def with_transformer(self, transformer: FluxTransformer) -> Start:
+        """Another transformer in it."""
+        return self._replace(card=replace(self.card, transformer=transformer.cfg), transformer=transformer)
+
+    def with_sampling(self, **changes: Any) -> Start:
+        """Other values of how it is sampled."""
+        return self._replace(card=replace(self.card, sampling=replace(self.card.sampling, **changes)))
 
 
 def model_folder(place: str) -> Path:
@@ -57,15 +76,15 @@ def load_autoencoder(place: str) -> AutoEncoder:
     return module.requires_grad_(True)
 
 
-def load_start(place: str) -> tuple[Card, FluxTransformer, AutoEncoder, TextTowers]:
-    """Card, transformer, autoencoder and towers of a run or a model folder, float32, ready to learn."""
+def load_start(place: str) -> Start:
+    """The model of a run or a model folder, float32, ready to learn."""
     source = resolve(model_folder(place))
     component, cfg = load.transformer_of(source)
     files, autoencoder_cfg = load.autoencoder_of(source)
     sampling = load.sampling_of(source, cfg)
     place_here = load.place_all("cpu", torch.float32)
     card = source.card or Card(source.name, cfg, autoencoder_cfg, sampling)
-    return (
+    return Start(
         card,
         load.load_transformer(component, cfg, place_here).requires_grad_(True),
         load.load_autoencoder(files, autoencoder_cfg, place_here),

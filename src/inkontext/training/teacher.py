@@ -8,26 +8,21 @@ import torch
 from torch import Tensor
 
 from inkontext.data.examples import Group
-from inkontext.data.stream import Mixture
-from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.training.config import RunConfig
 from inkontext.training.flow import FlowStage
-from inkontext.weights.card import Card
+from inkontext.training.start import Start
 
 
 class TaughtStage(FlowStage):
     """A flow stage whose transformer learns from a frozen `teacher` with its own frozen text towers."""
 
-    def __init__(
-        self, config: RunConfig, card: Card, transformer: FluxTransformer, autoencoder: AutoEncoder, towers: TextTowers,
-        mixture: Mixture, held_out: Mixture, device: torch.device, teacher: FluxTransformer,
-    ) -> None:  # fmt: skip
+    def __init__(self, config: RunConfig, student: Start, device: torch.device, teacher: FluxTransformer) -> None:
         self.teacher = teacher.to(device).eval().requires_grad_(False)
-        self.teacher_towers = frozen_towers(towers, device) if config.model.train_text else towers
+        self.teacher_towers = frozen_towers(student.towers, device) if config.model.train_text else student.towers
         self.generator: torch.Generator | None = None
-        super().__init__(config, card, transformer, autoencoder, towers, mixture, held_out, device)
+        super().__init__(config, student, device)
 
     def update(self, step: int, batch: list[Group], generator: torch.Generator) -> dict[str, float]:
         self.generator = generator  # `loss` draws from it in a step, and draws nothing in validation

@@ -17,11 +17,6 @@ from inkontext.evaluation.kontextbench.data import Item, Selection, Shard, open_
 from tests.evaluation.kontextbench.fixture import ROWS, lines_of, small_bench, write_lines
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bench(tmp_path_factory.mktemp("data") / "bench")
-
-
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
     """A copy to spoil."""

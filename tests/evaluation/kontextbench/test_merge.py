@@ -15,15 +15,10 @@ from inkontext.evaluation.kontextbench.merge import merge, merge_if_whole
 from inkontext.evaluation.kontextbench.metrics import Metric, metrics_named
 from inkontext.evaluation.kontextbench.run import evaluate
 from inkontext.evaluation.ledger import Ledger
-from tests.evaluation.kontextbench.fixture import Noisy, lines_of, small_bench, stand_in, write_lines
+from tests.evaluation.kontextbench.fixture import Noisy, lines_of, stand_in, write_lines
 from tests.evaluation.kontextbench.test_run import assert_equal
 
 SHARDS = [Shard(i, 3) for i in (2, 3, 1)]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bench(tmp_path_factory.mktemp("data") / "bench")
 
 
 @pytest.fixture

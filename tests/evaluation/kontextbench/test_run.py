@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from inkontext.evaluation.kontextbench.systems import Editor
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
-from tests.evaluation.kontextbench.fixture import Noisy, lines_of, small_bench, stand_in, write_lines
+from tests.evaluation.kontextbench.fixture import Noisy, lines_of, stand_in, write_lines
+from tests.evaluation.page import Links
 
 FILES = ("settings.json", "results.json", "report.html")
 
@@ -42,11 +42,6 @@ class Darkness:
         if red > 250 and green < 5:
             return Score(None, "too red", {"green": green})
         return Score(1 - green / 255, evidence={"green": green})
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bench(tmp_path_factory.mktemp("data") / "bench")
 
 
 @pytest.fixture
@@ -214,19 +209,6 @@ def test_pictures_that_belong_to_no_row(bench: Bench, metrics: list[Metric], tmp
     with pytest.raises(OptionError, match=r"the first is 0000\.png"):
         evaluate(bench, Given(tmp_path), metrics, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-class Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.words = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [value for name, value in attrs if tag == "img" and name == "src" and value]
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
 
 
 def test_the_page_shows_pictures_that_are_there(bench: Bench, metrics: list[Metric], tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from inkontext.evaluation.t2i.run import Generator, evaluate
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 from inkontext.plugins import Plugin
+from tests.evaluation.page import Links
 
 PARTI = "Prompt\tCategory\tChallenge\tNote\n" + "".join(
     f"prompt {n} of animals\tAnimals\t{'Basic' if n % 2 else 'Complex'}\t\n" for n in range(6)
@@ -178,15 +178,6 @@ def test_pictures_of_another_system(plan: Plan, judges: list[Judge], tmp_path: P
     Image.new("RGB", (8, 8)).save(tmp_path / "frog.png")
     with pytest.raises(OptionError, match=r"the first is 0000\.png"):
         evaluate(plan, Given(tmp_path), judges)
-
-
-class Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [value for name, value in attrs if tag == "img" and name == "src" and value]
 
 
 def test_the_page(plan: Plan, judges: list[Judge], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from inkontext.cues.drawing import INKS
+from inkontext.cues.cue import INKS
 from inkontext.data.world.dice import Dice
 from inkontext.data.world.dressing import FIGURE_EDITS
 from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle, told_size

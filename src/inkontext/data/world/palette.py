@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from inkontext.cues.drawing import INKS
+from inkontext.cues.cue import INKS
 
 RGB = tuple[int, int, int]
 

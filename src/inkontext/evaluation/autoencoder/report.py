@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.evaluation.autoencoder.run import picture_paths
 from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Section, Table
 
 _NAMED: Final = 6  # missing pictures that the table names
@@ -33,6 +32,11 @@ def write_report(body: dict[str, Any], shown: Sequence[int], folder: Path) -> Pa
     report = report_of(body)
     report.sections += [*_bars(body), *_pictures(body, shown)]
     return report.write(folder)
+
+
+def picture_paths(folder: Path, systems: int) -> list[Path]:
+    """Where the pictures of a row are: the original, then the reconstructions in the systems' order."""
+    return [folder / "original.png", *(folder / f"{number}.png" for number in range(systems))]
 
 
 def _figures(body: dict[str, Any], notes: Sequence[str]) -> list[Table]:

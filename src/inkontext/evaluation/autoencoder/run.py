@@ -26,10 +26,11 @@ from inkontext import __version__
 from inkontext.errors import OptionError, PictureError
 from inkontext.evaluation.autoencoder.metrics import VGGDistance
 from inkontext.evaluation.autoencoder.pictures import Entry, PictureList, Reader, reader
+from inkontext.evaluation.autoencoder.report import picture_paths, write_report
 from inkontext.evaluation.autoencoder.systems import NoReconstructionError, System
 from inkontext.evaluation.fidelity import psnr, ssim
 from inkontext.evaluation.ledger import Ledger, Row
-from inkontext.evaluation.statistics import spread
+from inkontext.evaluation.statistics import rounded, spread
 from inkontext.safety.provenance import save_picture
 
 METRICS: Final = {
@@ -39,7 +40,6 @@ METRICS: Final = {
 }
 SHOWN: Final = 8  # pictures on the page
 NO_VGG: Final = "no VGG-16 weights here; give torchvision's with --vgg"
-_DIGITS: Final = 6  # decimals kept of every measure
 Watch = Callable[[int, int], None]
 
 
@@ -89,11 +89,9 @@ def evaluate(
             rows.append(ledger.rows[key])
             if watch is not None:
                 watch(len(rows), total)
-        body = report(settings, systems, rows)
+        body = body_of(settings, systems, rows)
         ledger.finish(body)
         if out is not None:
-            from inkontext.evaluation.autoencoder.report import write_report
-
             write_report(body, sorted(shown), out)
     return Evaluation(body, tuple(f"cut off in an earlier run and mended: {name}" for name in ledger.mended))
 
@@ -116,11 +114,6 @@ def _settings(listed: PictureList, systems: Sequence[System], distance: VGGDista
 def _drawn(pictures: Path | None, systems: Sequence[System]) -> bool:
     """Whether the page's pictures of a row are there, or none are wanted."""
     return pictures is None or all(path.exists() for path in picture_paths(pictures, len(systems)))
-
-
-def picture_paths(folder: Path, systems: int) -> list[Path]:
-    """The original, then the reconstructions in the systems' order."""
-    return [folder / "original.png", *(folder / f"{number}.png" for number in range(systems))]
 
 
 def _measure(
@@ -151,9 +144,9 @@ def _scored(system: System, pixels: np.ndarray, distance: VGGDistance | None) ->
         return nothing, np.full_like(pixels, 128)
     far = distance(pixels, made.pixels) if distance else None
     return {
-        "pdist": _round(far),
-        "ssim": _round(ssim(pixels, made.pixels)),
-        "psnr": _round(psnr(pixels, made.pixels)),
+        "pdist": rounded(far),
+        "ssim": rounded(ssim(pixels, made.pixels)),
+        "psnr": rounded(psnr(pixels, made.pixels)),
         "bytes": made.nbytes,
         "quality": made.quality,
         "reason": None,
@@ -170,7 +163,7 @@ def _hash(pixels: np.ndarray) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
 
 
-def report(settings: dict[str, Any], systems: Sequence[System], rows: Sequence[Row]) -> dict[str, Any]:
+def body_of(settings: dict[str, Any], systems: Sequence[System], rows: Sequence[Row]) -> dict[str, Any]:
     """The whole: settings, the metrics, a summary of each system, missing pictures by name, and every row."""
     there = [row for row in rows if not row["missing"]]
     unavailable = {} if settings["pdist"] else {"pdist": NO_VGG}
@@ -188,8 +181,8 @@ def summary(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of a system: bytes a picture (mean), JPEG's qualities, and each metric's `moments`."""
     return {
         **{name: moments(score[name] for score in scores) for name in METRICS},
-        "bytes": _round(moments(score["bytes"] for score in scores)["mean"]),
-        "quality": _round(moments(score["quality"] for score in scores)["mean"]),
+        "bytes": rounded(moments(score["bytes"] for score in scores)["mean"]),
+        "quality": rounded(moments(score["quality"] for score in scores)["mean"]),
         "reasons": dict(sorted(Counter(score["reason"] for score in scores if score["reason"]).items())),
     }
 
@@ -203,11 +196,7 @@ def moments(values: Iterable[float | None]) -> dict[str, Any]:
     deviation = statistics.stdev(there) if len(there) > 1 else None
     return {
         "n": len(there),
-        "mean": _round(statistics.fmean(there)) if there else None,
-        "sd": _round(deviation),
-        "se": _round(deviation / math.sqrt(len(there))) if deviation is not None else None,
+        "mean": rounded(statistics.fmean(there)) if there else None,
+        "sd": rounded(deviation),
+        "se": rounded(deviation / math.sqrt(len(there))) if deviation is not None else None,
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)

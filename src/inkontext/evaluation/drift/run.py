@@ -99,7 +99,7 @@ def evaluate(plan: Plan, system: ModelSystem, out: Path | None = None, watch: Wa
                 ledger.add(row, strip, time.perf_counter() - started)
             elif watch is not None:
                 watch((n + 1) * each, plan.limit * each)
-        body = report(settings, [ledger.rows[key] for key in keys])
+        body = body_of(settings, [ledger.rows[key] for key in keys])
         if out is not None:
             write_report(body, out)
         ledger.finish(body)
@@ -198,7 +198,7 @@ def _strip(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     return strip
 
 
-def report(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+def body_of(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """The whole: for every measure, arm and turn the mean over the chains, its interval, and every row."""
     means: dict[str, dict[str, list[float | None]]] = {}
     intervals: dict[str, dict[str, list[list[float] | None]]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inkontext.evaluation.alignment.measure import Alignment
     from inkontext.evaluation.embeddings import Clip, Dino
 
+Network = TypeVar("Network", "Clip", "Dino")
 NAMES: Final = (
     "untouched_psnr", "shift", "text_similarity", "text_exact", "identity", "clip_image", "clip_text", "dino",
 )  # fmt: skip
@@ -153,42 +154,34 @@ class TextExact(_Text):
         return exact_score(wanted, self.reader.lines(output)) if wanted else _NOTHING
 
 
-class _Cosine:
+class _Cosine(Generic[Network]):
     """What the scores by an embedding network share: they need one that was given."""
 
     unit, higher_is_better, is_share, categories = "cosine", True, False, ALL
     needs = ""
 
-    def __init__(self, model: Clip | Dino | None) -> None:
+    def __init__(self, model: Network | None) -> None:
+        self.model = model
         self.identity: dict[str, Any] = model.identity if model else {}
-        self.has_model = model is not None
 
     def available(self) -> str | None:
-        return None if self.has_model else self.needs
+        return self.needs if self.model is None else None
 
 
-class ClipImage(_Cosine):
+class ClipImage(_Cosine["Clip"]):
     """CLIP's image embeddings of reference and output."""
 
     name, needs = "clip_image", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         assert self.model is not None
         return Score(self.model.cosines(reference, output))
 
 
-class ClipText(_Cosine):
+class ClipText(_Cosine["Clip"]):
     """CLIP's embeddings of instruction and output."""
 
     name, needs = "clip_text", "no CLIP model; --clip FOLDER"
-
-    def __init__(self, model: Clip | None) -> None:
-        super().__init__(model)
-        self.model = model
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         assert self.model is not None
@@ -196,14 +189,10 @@ class ClipText(_Cosine):
         return Score(value, evidence={"instruction_cut": cut})
 
 
-class DinoImage(_Cosine):
+class DinoImage(_Cosine["Dino"]):
     """A self-supervised model's embeddings of reference and output."""
 
     name, needs = "dino", "no DINO model; --dino FOLDER"
-
-    def __init__(self, model: Dino | None) -> None:
-        super().__init__(model)
-        self.model = model
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         assert self.model is not None

@@ -12,11 +12,10 @@ from inkontext.errors import DataError, OptionError
 from inkontext.evaluation.preference.database import Vote
 from inkontext.evaluation.preference.ratings import Ballot, Rating, Ratings, rate
 from inkontext.evaluation.preference.study import CHOICES, Study, Trial
-from inkontext.evaluation.statistics import share
+from inkontext.evaluation.statistics import rounded, share
 
 PASS: Final = 0.75  # share of a rater's answers to checks that must be right
 RESAMPLES: Final = 1000
-_DIGITS: Final = 6
 Watch = Callable[[int, int], None]
 
 
@@ -116,9 +115,9 @@ def _system(rated: Ratings, i: int) -> dict[str, Any]:
     wins, ties = sum(rated.wins[i]), sum(rated.ties[i])
     losses = sum(row[i] for row in rated.wins)
     return {
-        "bradley_terry": _round(rated.bradley_terry[i].value),
+        "bradley_terry": rounded(rated.bradley_terry[i].value),
         "bradley_terry_interval": _ends(rated.bradley_terry[i]),
-        "elo": _round(rated.elo[i].value),
+        "elo": rounded(rated.elo[i].value),
         "elo_interval": _ends(rated.elo[i]),
         "win_rate": _win_rate(rated, i, range(len(rated.wins))),
         "wins": wins,
@@ -131,11 +130,11 @@ def _win_rate(rated: Ratings, i: int, others: Sequence[int]) -> float | None:
     """Wins and half the ties over all votes between i and the others; None where there is none."""
     wins, ties = sum(rated.wins[i][j] for j in others), sum(rated.ties[i][j] for j in others)
     total = wins + ties + sum(rated.wins[j][i] for j in others)
-    return _round((wins + ties / 2) / total) if total else None
+    return rounded((wins + ties / 2) / total) if total else None
 
 
 def _ends(rating: Rating) -> list[float | None] | None:
-    return None if rating.value is None else [_round(rating.low), _round(rating.high)]
+    return None if rating.value is None else [rounded(rating.low), rounded(rating.high)]
 
 
 # --- agreement -------------------------------------------------------------------------------------------------
@@ -158,14 +157,14 @@ def agreement(votes: Sequence[Vote]) -> dict[str, Any]:
         units.setdefault((vote.trial, vote.dimension), {})[vote.rater] = vote.choice
     shared = {unit: answers for unit, answers in units.items() if len(answers) > 1}
     pairs = [a == b for answers in shared.values() for a, b in combinations(answers.values(), 2)]
-    body: dict[str, Any] = {"questions": len(shared), "same": _round(share(sum(pairs), len(pairs))), "alpha": None}
+    body: dict[str, Any] = {"questions": len(shared), "same": rounded(share(sum(pairs), len(pairs))), "alpha": None}
     if not shared:
         alone = len({vote.rater for vote in votes}) < 2
         reason = "there is one rater" if alone else "no two raters answered the same question"
         return body | {"missing": reason}
     if len({choice for answers in shared.values() for choice in answers.values()}) < 2:
         return body | {"missing": "all answers are the same, which leaves nothing to agree on"}
-    return body | {"alpha": _round(_alpha(shared)), "missing": None}
+    return body | {"alpha": rounded(_alpha(shared)), "missing": None}
 
 
 def _alpha(units: dict[tuple[str, str], dict[str, str]]) -> float:
@@ -179,7 +178,3 @@ def _alpha(units: dict[tuple[str, str], dict[str, str]]) -> float:
     columns = [[code.get(answers.get(rater, "")) for rater in raters] for answers in units.values()]
     table = pd.DataFrame({n: pd.Series(column, dtype=float) for n, column in enumerate(columns)})
     return float(evalica.alpha(table, distance="nominal").alpha)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)

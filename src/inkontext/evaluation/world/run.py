@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import PIL
@@ -23,11 +23,10 @@ from inkontext.data.world import Outside
 from inkontext.data.world.score import attributes, score
 from inkontext.errors import OptionError
 from inkontext.evaluation.ledger import Ledger, Row
-from inkontext.evaluation.statistics import middle, share, wilson
+from inkontext.evaluation.statistics import DIGITS, middle, rounded, share, wilson
 from inkontext.evaluation.world.plan import Case, Plan, cases, outside_identity
 from inkontext.evaluation.world.systems import NoPicture, System
 
-_DIGITS: Final = 6  # decimals kept of every measure
 Watch = Callable[[int, int], None]
 
 
@@ -67,7 +66,7 @@ def evaluate(
         rows = [ledger.rows[key] for key in keys]
         if all(row["missing"] for row in rows):
             raise OptionError(f"no picture is named after a pair of this plan; the first is {keys[0]}.png")
-        body = report(settings, rows)
+        body = body_of(settings, rows)
         ledger.finish(body)
     return Evaluation(body, {key: ledger.seconds[key] for key in keys if key in ledger.seconds})
 
@@ -126,10 +125,10 @@ def row_of(case: Case, made: Image.Image | NoPicture, outside: Outside | None = 
     checks = {"changed": got.enough, "right": got.right, "kept": got.stayed}
     return row | {
         "success": bool(got.success),
-        "changed": round(float(got.changed), _DIGITS),
-        "nearest": round(float(got.nearest), _DIGITS),
-        "kept_psnr": round(float(got.kept_psnr), _DIGITS) if case.has_untouched else None,
-        "spilt": round(float(got.spilt), _DIGITS) if case.has_untouched else None,
+        "changed": round(float(got.changed), DIGITS),
+        "nearest": round(float(got.nearest), DIGITS),
+        "kept_psnr": round(float(got.kept_psnr), DIGITS) if case.has_untouched else None,
+        "spilt": round(float(got.spilt), DIGITS) if case.has_untouched else None,
         "fails": [name for name, passed in checks.items() if not passed],
         "attributes": _counted(attributes(pair, made, outside)) if pair.task == "t2i" else None,
         "resized_from": list(made.size) if made.size != (pair.size, pair.size) else None,
@@ -146,7 +145,7 @@ def _counted(told: list[tuple[str, bool]]) -> dict[str, list[int]]:
     return out
 
 
-def report(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+def body_of(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """The whole: settings, the overall figures over all editing pairs, the same by task, t2i, and every row."""
     edits = [row for row in rows if row["task"] != "t2i"]
     tasks = list(dict.fromkeys(row["task"] for row in edits))
@@ -176,11 +175,11 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         "missing": len(rows) - len(there),
         "refused": sum(row["refused"] is not None for row in there),
         "resized": sum(row["resized_from"] is not None for row in there),
-        "success": _round(share(right, len(there))),
-        "success_interval": [_round(end) for end in ends] if ends else None,
-        "untouched_psnr": _round(middle(row["kept_psnr"] for row in there)),
+        "success": rounded(share(right, len(there))),
+        "success_interval": [rounded(end) for end in ends] if ends else None,
+        "untouched_psnr": rounded(middle(row["kept_psnr"] for row in there)),
         "untouched_pairs": sum(row["kept_psnr"] is not None for row in there),
-        "changed": _round(middle(row["changed"] for row in there)),
+        "changed": rounded(middle(row["changed"] for row in there)),
         "fails": {name: sum(name in row["fails"] for row in there) for name in ("changed", "right", "kept")},
     }
 
@@ -195,11 +194,7 @@ def _accuracy(rows: Sequence[Row]) -> dict[str, Any]:
             count[1] += told
     right, told = sum(c[0] for c in by.values()), sum(c[1] for c in by.values())
     return {
-        "attribute_accuracy": _round(share(right, told)),
+        "attribute_accuracy": rounded(share(right, told)),
         "attributes": told,
-        "by_attribute": {name: {"accuracy": _round(share(*by[name])), "told": by[name][1]} for name in sorted(by)},
+        "by_attribute": {name: {"accuracy": rounded(share(*by[name])), "told": by[name][1]} for name in sorted(by)},
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
