@@ -134,7 +134,9 @@ def _locate(name_or_path: str | Path) -> Path:
         return embedded(name)
     if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
         return _from_hub(name)
-    raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id")
+    raise ModelNotFoundError(
+        f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id"
+    )
 
 
 def _folder_name(folder: Path) -> str:

@@ -61,6 +61,8 @@ def label(turn: Turn) -> str:
 
 def drift(turn: Turn) -> tuple[str, str]:
     """A turn's drift in brief and in a sentence; empty where there is none to tell."""
+    if turn.drift_missing:
+        return "not measured", f"The drift is not measured: {turn.drift_missing}."
     d = turn.drift
     if d is None or d.untouched_psnr is None:
         return ("", "") if d is None else _with_likeness("all changed", "No pixel is left that no turn has changed", d)
