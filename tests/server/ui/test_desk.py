@@ -164,7 +164,9 @@ def test_another_size_is_a_turn_without_drift(desk: Desk, name: str) -> None:
     with Image.open(desk.picture_file(name, 1)) as square:
         assert square.size == (64, 64)
     done(desk, name, Wish("more", steps=1))
-    assert [turn.drift for turn in desk.manifest(name).turns] == [None, None, None]
+    turns = desk.manifest(name).turns
+    assert [turn.drift for turn in turns] == [None, None, None]
+    assert views.drift(turns[1]) == ("not measured", f"The drift is not measured: {turns[1].drift_missing}.")
     shown = views.stage(desk, name, [])
     assert shown["size"] == [64, 64]
 
