@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from inkontext.model.presets import PRESETS
+from inkontext.weights.source import SHIPPED
 from tests.cli.conftest import Cli
 
 
@@ -21,7 +22,12 @@ def test_every_preset_has_a_line_of_at_most_eighty_columns(cli: Cli) -> None:
 def test_the_json_says_the_same(cli: Cli, here: Path) -> None:
     cli("models", "--json", "a.json")
     rows = {row["name"]: row for row in json.loads((here / "a.json").read_text())["models"]}
-    assert set(rows) == set(PRESETS)
+    shipped = {folder.name for folder in SHIPPED.iterdir()}
+    assert set(rows) == set(PRESETS) | shipped and shipped == {
+        name for name in rows if rows[name]["weights"] == "shipped"
+    }
+    card = json.loads((SHIPPED / "tiny/inkontext.json").read_text())["sampling"]
+    assert (rows["tiny"]["steps"], rows["tiny"]["resolution"]) == (card["steps"], card["resolution"])
     assert rows["kontext-dev"]["parameters"] == "11,901.4 M"
     assert rows["kontext-dev"]["weights"] == "yours"
-    assert rows["tiny"]["weights"] in ("shipped", "random")
+    assert rows["debug"]["weights"] == "random"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inkontext.cli import options as o
+
+if TYPE_CHECKING:
+    from inkontext.model.presets import Sampling, TransformerConfig
 
 
 def models(json: o.Json = None) -> None:
@@ -30,26 +33,33 @@ def models(json: o.Json = None) -> None:
 
 
 def _rows() -> list[dict[str, Any]]:
+    """The shipped models as their cards describe them, then the presets that no shipped model has the name of."""
+    from inkontext.model.presets import PRESETS
+    from inkontext.weights.card import CARD, read_card
+    from inkontext.weights.source import EMBEDDED, SHIPPED
+
+    cards = [card for name in EMBEDDED if (card := read_card(SHIPPED / name / CARD)) is not None]
+    names = {card.name for card in cards}
+    rows = [_row(card.name, card.transformer, card.sampling, "shipped") for card in cards]
+    return rows + [
+        _row(preset.name, preset.transformer, preset.sampling, "random" if preset.name in EMBEDDED else "yours")
+        for preset in PRESETS.values() if preset.name not in names
+    ]  # fmt: skip
+
+
+def _row(name: str, shape: TransformerConfig, sampling: Sampling, weights: str) -> dict[str, Any]:
     import torch
 
-    from inkontext.model.presets import PRESETS
     from inkontext.model.transformer import FluxTransformer
-    from inkontext.weights.embedded import SHIPPED
 
-    rows = []
-    for preset in PRESETS.values():
-        with torch.device("meta"):
-            count = sum(p.numel() for p in FluxTransformer(preset.transformer).parameters())
-        embedded = "shipped" if (SHIPPED / preset.name / "model_index.json").exists() else "random"
-        rows.append(
-            {
-                "name": preset.name,
-                "parameters": f"{count / 1e6:,.1f} M",
-                "resolution": preset.sampling.resolution,
-                "text": preset.sampling.text_length,
-                "steps": preset.sampling.steps,
-                "guidance": preset.sampling.guidance,
-                "weights": embedded if preset.name in ("tiny", "debug") else "yours",
-            }
-        )
-    return rows
+    with torch.device("meta"):
+        count = sum(p.numel() for p in FluxTransformer(shape).parameters())
+    return {
+        "name": name,
+        "parameters": f"{count / 1e6:,.1f} M",
+        "resolution": sampling.resolution,
+        "text": sampling.text_length,
+        "steps": sampling.steps,
+        "guidance": sampling.guidance,
+        "weights": weights,
+    }
