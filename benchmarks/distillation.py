@@ -1,12 +1,12 @@
 """What distillation costs in success and saves in time: a teacher and its students on the held-out world, in one run.
 
 python -m benchmarks.distillation --teacher tiny [--guidance FOLDER] [--ladd FOLDER] [--context-cache FOLDER]
-    [--scales 2,3,5] [--limit 200] [--seed 0] [--size 64] [--out FOLDER] [--markdown FILE] [--json FILE]
+    [--fast FOLDER] [--scales 2,3,5] [--limit 200] [--seed 0] [--size 64] [--out FOLDER] [--markdown FILE] [--json FILE]
 
-Models are runs that ended, model folders or names. The teacher is measured with its own steps, with true CFG at every
-scale, and with Euler's four steps; each student where it is given. All see the same pairs and noise, one system after
-another in one process. Seconds are medians of a pair, text towers and
-autoencoder included, scoring not. `--out` keeps the pictures, and a run that was stopped goes on from there.
+Models are runs that ended, model folders or names; `--fast` has both few steps and a kept context. The teacher is
+measured with its own steps, with true CFG at every scale, and with Euler's four steps; each student where it is given.
+All see the same pairs and noise, one system after another in one process. Seconds are medians of a pair, text towers
+and autoencoder included, scoring not. `--out` keeps the pictures, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ class Entry:
 
 
 def entries(
-    teacher: str, guidance: str | None, ladd: str | None, context_cache: str | None, scales: Sequence[float]
+    teacher: str,
+    guidance: str | None,
+    ladd: str | None,
+    context_cache: str | None,
+    fast: str | None,
+    scales: Sequence[float],
 ) -> list[Entry]:
     """The lines, students after the teacher they are compared with."""
     found = [Entry("teacher", teacher)]
@@ -60,6 +65,8 @@ def entries(
         found.append(Entry("ladd student", ladd))
     if context_cache is not None:
         found.append(Entry("context-cache student", context_cache))
+    if fast is not None:
+        found.append(Entry("fast: context-cache and ladd", fast))
     return found
 
 
@@ -101,7 +108,7 @@ def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
     if guided and students:
         pairs.append((_best(students), _best(guided)))
     for row in rows:
-        if row["system"] == "ladd student":
+        if row["system"] in ("ladd student", "fast: context-cache and ladd"):
             pairs += [(row, plain), (row, few)]
         elif row["system"] == "context-cache student":
             pairs.append((row, plain))
@@ -119,7 +126,7 @@ def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="a teacher and its students on the held-out world")
     parser.add_argument("--teacher", required=True)
-    for student in ("--guidance", "--ladd", "--context-cache"):
+    for student in ("--guidance", "--ladd", "--context-cache", "--fast"):
         parser.add_argument(student)
     parser.add_argument("--scales", default="2,3,5", help="guidance scales, with commas")
     parser.add_argument("--limit", type=int, default=200, help="pairs")
@@ -134,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pipelines: dict[str, Pipeline] = {}
     rows: list[dict[str, Any]] = []
     plan: Plan | None = None
-    for entry in entries(given.teacher, given.guidance, given.ladd, given.context_cache, scales):
+    for entry in entries(given.teacher, given.guidance, given.ladd, given.context_cache, given.fast, scales):
         if entry.model not in pipelines:
             pipelines[entry.model] = Pipeline.from_pretrained(model_folder(entry.model))
         pipeline = pipelines[entry.model]

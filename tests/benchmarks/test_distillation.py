@@ -10,12 +10,12 @@ from benchmarks.distillation import compared, entries, main, markdown
 
 
 def test_only_what_is_given_is_measured() -> None:
-    assert [e.name for e in entries("t", None, None, None, [2.0])] == [
+    assert [e.name for e in entries("t", None, None, None, None, [2.0])] == [
         "teacher", "teacher, true CFG 2", "teacher, Euler 4 steps",
     ]  # fmt: skip
-    full = entries("t", "g", "l", "c", [2.0, 3.5])
+    full = entries("t", "g", "l", "c", "f", [2.0, 3.5])
     assert [(e.guidance, e.true_cfg) for e in full if e.model == "g"] == [(1.0, None), (2.0, None), (3.5, None)]
-    assert len({e.folder for e in full}) == len(full) == 9
+    assert len({e.folder for e in full}) == len(full) == 10
 
 
 def test_comparisons_by_hand() -> None:
@@ -25,12 +25,14 @@ def test_comparisons_by_hand() -> None:
     rows = [
         row("teacher", 30.0, 2.0), row("teacher, true CFG 2", 40.0, 4.0), row("teacher, true CFG 3", 35.0, 4.0),
         row("guidance student at 2", 39.5, 2.0), row("teacher, Euler 4 steps", 10.0, 0.5),
-        row("ladd student", 29.0, 0.5),
+        row("ladd student", 29.0, 0.5), row("fast: context-cache and ladd", 28.5, 0.25),
     ]  # fmt: skip
     assert compared(rows) == [
         "guidance student at 2 against teacher, true CFG 2: -0.5 points, 2.00 times as fast",
         "ladd student against teacher: -1.0 points, 4.00 times as fast",
         "ladd student against teacher, Euler 4 steps: +19.0 points, 1.00 times as fast",
+        "fast: context-cache and ladd against teacher: -1.5 points, 8.00 times as fast",
+        "fast: context-cache and ladd against teacher, Euler 4 steps: +18.5 points, 2.00 times as fast",
     ]
     assert markdown("T", [{"a": 1.23456, "b": None}]) == "T\n\n| a | b |\n|---|---|\n| 1.23 | not measured |\n"
 
