@@ -18,7 +18,7 @@ from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS, CLIPConfig, T5Config
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
-from inkontext.weights.card import Card
+from inkontext.weights.card import CARD, Card
 from inkontext.weights.folder import save_folder
 from inkontext.weights.source import SHIPPED
 
@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 def embedded(name: str) -> Path:
     """Folder of an embedded model; made with random weights in the cache where no trained one is shipped."""
     shipped = SHIPPED / name
-    if (shipped / "model_index.json").exists():
+    if (shipped / CARD).exists():
         return shipped
     folder = cache_folder() / f"{name}-untrained-{__version__}"
     if not (folder / "model_index.json").exists():
