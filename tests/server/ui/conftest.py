@@ -152,10 +152,10 @@ class Ui:
 
         expect(self.page.locator("#ik-message p" + (".error" if error else ":not(.error)"))).to_contain_text(text)
 
-    def slow(self, true_cfg: int = 4) -> None:
-        """Settings with which an edit takes fifty times as long, or a hundred with true CFG."""
+    def slow(self, steps: int = 100, true_cfg: int = 4) -> None:
+        """Settings with which an edit takes as long as it has steps, twice that with true CFG."""
         self.page.get_by_role("button", name="More").click()
-        for name, value in (("steps", 100), ("true-cfg", true_cfg)):
+        for name, value in (("steps", steps), ("true-cfg", true_cfg)):
             field = self.page.locator(f"#ik-{name} input[type=number]")
             field.fill(str(value))
             field.press("Tab")

@@ -254,9 +254,7 @@ def test_an_export_is_a_zip_of_the_pictures_up_to_a_turn(desk: Desk, name: str, 
         desk.export(name, 9, tmp_path)
 
 
-HOLD = (
-    "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
-)
+HOLD = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print('held', flush=True); input()"
 
 
 def test_deleting_takes_one_folder_and_none_that_is_in_use(

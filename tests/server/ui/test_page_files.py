@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import ExifTags, Image, ImageDraw
 from playwright.sync_api import expect
 
@@ -141,6 +142,7 @@ def test_a_mask_as_a_file_keeps_every_byte_outside(ui: Ui, picture: Path, tmp_pa
     assert [turn.mask for turn in read_manifest(ui.folder).turns] == [False, True, False]
 
 
+@pytest.mark.parametrize("ui", [{"viewport": {"width": 1360, "height": 1300}}], indirect=True)  # both ends in sight
 def test_a_result_dragged_onto_picture_or_recall(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.edit("Make it autumn", becomes=1)

@@ -1,13 +1,13 @@
 // Names for screen readers, keys and drops for the whole page.
 
 // Gradio gives every place to drop files the same name for screen readers; they are called what they say, also after a
-// file was taken, when gradio draws them anew. Its arrows are no pictures.
+// file was taken, when gradio draws them anew. Its arrows and crosses are no pictures.
 const name_parts = () => {
   for (const zone of document.querySelectorAll(".ik-drop")) {
     const label = zone.querySelector("[data-testid=block-label]")?.textContent.trim();
     if (label) zone.querySelector("button:has([data-testid=upload-text])")?.setAttribute("aria-label", label);
   }
-  for (const arrow of document.querySelectorAll("svg.dropdown-arrow")) arrow.setAttribute("aria-hidden", "true");
+  for (const drawing of document.querySelectorAll("svg:not([aria-hidden])")) drawing.setAttribute("aria-hidden", "true");
 };
 new MutationObserver(name_parts).observe(document, { childList: true, subtree: true });
 

@@ -59,8 +59,11 @@ async function take(value, button, trigger) {
 function history(element, props, trigger, watch) {
   const button = (name, id, does, title) => make("button", { type: "button", class: "ik-small", id, onclick: does, title }, name);
   shared.use = (turn, as) => trigger("use", { turn, as });
+  let seen = "";
   const show = () => {
-    const value = props.value || {};
+    const value = props.value || {}, now = JSON.stringify(value);
+    if (now === seen) return; // the same tree again must not take away what is being dragged or typed
+    seen = now;
     if (!value.name) { element.replaceChildren(); return; }
     const { spots, below, lanes } = lay(value.turns);
     const columns = Math.max(...[...spots.values()].map(([column]) => column)) + 1;
@@ -104,7 +107,10 @@ function history(element, props, trigger, watch) {
       event.preventDefault();
       list.querySelector(`[data-turn="${to}"]`).focus();
     });
-    const branches = make("select", { id: "ik-branch", "aria-label": "Branch", onchange: (event) => trigger("switch", { label: event.target.value }) },
+    const branches = make("select", { id: "ik-branch", "aria-label": "Branch", onchange: () => {
+      trigger("switch", { label: branches.value });
+      branches.value = value.branch; // until it has happened
+    } },
       ...Object.keys(value.branches).map((name) => make("option", { value: name, selected: name === value.branch }, name)));
     const label = make("input", { type: "text", id: "ik-branch-name", placeholder: "new name", "aria-label": "Name of a new branch", maxlength: "40",
       onkeydown: (event) => { if (event.key === "Enter" && !event.ctrlKey) click("ik-branch-new"); } });
@@ -127,9 +133,9 @@ function history(element, props, trigger, watch) {
           make("a", { class: "ik-small", id: "ik-download", href: place(value.file), download: true, title: "This turn’s picture, a PNG" }, "Download"),
           story, button("Delete…", "ik-delete", () => ask_delete(value, trigger), "Remove this conversation from the disk"))),
       scroller));
-    const now = element.querySelector('[aria-current="true"]');
-    if (now) scroller.scrollLeft = now.parentElement.offsetLeft - scroller.clientWidth / 2;
-    if (held != null) (document.getElementById(held) || now)?.focus({ preventScroll: true });
+    const current = element.querySelector('[aria-current="true"]');
+    if (current) scroller.scrollLeft = current.parentElement.offsetLeft - scroller.clientWidth / 2;
+    if (held != null) (document.getElementById(held) || current)?.focus({ preventScroll: true });
   };
   watch("value", show);
   show();
