@@ -14,8 +14,7 @@ from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
 
 SHIPPED = Path(str(files("inkontext"))) / "models"
-SHARING = {"tiny-fast": "tiny"}  # distilled with frozen towers and autoencoder: shipped without what it shares
-EMBEDDED = ("tiny", "tiny-fast", "debug")
+EMBEDDED = ("tiny", "debug")
 TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 WEIGHT_SUFFIXES = (".safetensors", ".sft")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
@@ -51,7 +50,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """Find a model's files; nothing is loaded.
 
     Args:
-        name_or_path: `tiny`, `tiny-fast`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
+        name_or_path: `tiny`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
         autoencoder: a file or folder that replaces the model's own (or the missing) autoencoder.
         text: folder with `text_encoder`, `text_encoder_2`, `tokenizer`, `tokenizer_2`, likewise.
 
@@ -59,9 +58,6 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
         ModelNotFoundError: nothing there, or a part of it is not.
     """
     path = _locate(name_or_path)
-    if path.parent == SHIPPED and path.name in SHARING:
-        shared = SHIPPED / SHARING[path.name]
-        autoencoder, text = autoencoder or shared / "vae", text or shared
     folder = path.parent if path.is_file() else path
     transformer, own_autoencoder = _split_files(path) if path.is_file() else _folder_files(path)
     if autoencoder is not None:
@@ -134,9 +130,7 @@ def _locate(name_or_path: str | Path) -> Path:
         return embedded(name)
     if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
         return _from_hub(name)
-    raise ModelNotFoundError(
-        f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id"
-    )
+    raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', a folder, a .safetensors file or a hub id")
 
 
 def _folder_name(folder: Path) -> str:
