@@ -153,7 +153,7 @@ _TINY = Preset(
         vocab_size=4096, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=40,
     ),
-    sampling=Sampling(steps=8, guidance=None, text_length=56, resolution=128, shift=((64, 0.0), (1024, 0.5))),
+    sampling=Sampling(steps=4, guidance=None, text_length=56, resolution=128, shift=((64, 0.0), (1024, 0.5))),
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
