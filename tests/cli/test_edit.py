@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from inkontext.coding import Coder
 from inkontext.pipeline import Pipeline
 from inkontext.safety.provenance import read_metadata
 from tests.cli.conftest import Cli, Outcome, names
@@ -272,7 +273,7 @@ def test_memory_that_runs_out_on_the_way(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(Pipeline, "_decode", fail)
+    monkeypatch.setattr(Coder, "decode", fail)
     outcome = cli("edit", picture, "x", "-m", debug_folder, "--steps", 1)
     assert "out of memory; use" in refused(outcome, here, ["photo.png"], code=3)
 
@@ -283,7 +284,7 @@ def test_other_runtime_errors_are_not_hidden(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Pipeline, "_decode", fail)
+    monkeypatch.setattr(Coder, "decode", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         cli("edit", picture, "x", "-m", debug_folder, "--steps", 1)
 

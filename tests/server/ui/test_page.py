@@ -197,9 +197,11 @@ def test_the_page_says_which_model_it_is(ui: Ui, tiny: Pipeline) -> None:
     networks = (tiny.transformer, tiny.autoencoder, tiny.towers.t5, tiny.towers.clip)
     count = sum(p.numel() for network in networks for p in network.parameters()) / 1e6
     expect(head).to_contain_text("tiny")
-    expect(head).to_contain_text(f"{count:.1f} million parameters, 64 × 64 pixels, trained")
+    expect(head).to_contain_text(
+        f"{count:.1f} million parameters, {tiny.resolution} × {tiny.resolution} pixels, trained"
+    )
     head.locator("summary").click()
-    expect(head).to_contain_text("English instructions of at most 40 pieces")
+    expect(head).to_contain_text(f"English instructions of at most {tiny.text_length} pieces")
     ui.shoot("model")
 
 
