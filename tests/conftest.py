@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 from torch import Tensor, nn
 
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it brings, more so on a busy machine
 
 
