@@ -41,7 +41,7 @@ def test_a_voter_votes_goes_back_loses_the_server_and_comes_again(
     begin(page, server, "  ann   lee ")
     status(page, "Question 1 of 30")
     assert page.text_content("#instruction").startswith("“<b>a cat & ")  # words, not markup
-    page.wait_for_function("[...document.querySelectorAll('#pair img')].every((image) => image.naturalWidth === 160)")
+    page.wait_for_function("() => [...document.querySelectorAll('#pair img')].every((i) => i.naturalWidth === 160)")
     page.screenshot(path=tmp_path / "page.png")
     page.keyboard.press("1")
     status(page, "Question 2 of 30")

@@ -34,6 +34,7 @@ function stage(element, props, trigger, watch) {
     const value = props.value || {}, work = value.busy, there = Boolean(value.name);
     document.body.classList.toggle("ik-busy", Boolean(work));
     document.body.classList.toggle("ik-empty", !there);
+    document.body.classList.toggle("ik-opening", Boolean(value.opening));
     figure.hidden = !there;
     welcome.hidden = there;
     if (!there) {
