@@ -67,12 +67,14 @@ def test_named_references_and_results_as_input(ui: Ui, picture: Path) -> None:
     assert (turn.references, turn.how.position, turn.how.said) == (1, 1, "Put @hat on the cat")
     ui.page.get_by_label("Remove reference 1").click()
     expect(ui.page.locator(".ik-refs li")).to_have_count(0)
+    ui.at(1)
     ui.page.drag_and_drop('.ik-turn[data-turn="1"]', "#ik-refs-drop")
     expect(ui.page.locator(".ik-refs li")).to_have_count(1)
     ui.page.click("#ik-use-reference")
     expect(ui.page.locator(".ik-refs li")).to_have_count(2)
-    old = ui.folder
+    old, url = ui.folder, ui.page.url
     ui.page.click("#ik-use-start")
+    ui.page.wait_for_url(lambda now: now != url)
     expect(ui.page.locator(".ik-turn")).to_have_count(1)
     assert ui.folder != old
     assert np.array_equal(pixels(ui.folder / "turns/0000/picture.png"), pixels(old / "turns/0001/picture.png"))
