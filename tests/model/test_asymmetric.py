@@ -18,7 +18,7 @@ from inkontext.model.rope import rope_table, rotate
 from inkontext.model.transformer import FluxTransformer
 from inkontext.sequence import image_ids, text_ids
 
-CFG = replace(PRESETS["debug"].transformer, asymmetric=True)
+CFG = replace(PRESETS["debug"].transformer, asymmetric=True, context_time=0.7)
 TARGET, TEXT = (3, 4), 5
 
 
@@ -64,7 +64,7 @@ def plain(net: FluxTransformer, x: dict[str, Tensor]) -> Tensor:
         return net.time_in(scalar_embedding(t))
 
     assert net.guidance_in is not None
-    still, pooled = time(torch.zeros_like(x["timesteps"])), net.vector_in(x["y"])
+    still, pooled = time(torch.full_like(x["timesteps"], 0.7)), net.vector_in(x["y"])
     moving = time(x["timesteps"]) + net.guidance_in(scalar_embedding(x["guidance"])) + pooled
     vec = torch.stack([still, still + pooled, moving], dim=1)[:, kind]
 

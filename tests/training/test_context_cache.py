@@ -18,6 +18,7 @@ from inkontext.flow.path import flow_matching_loss
 from inkontext.pipeline import Pipeline
 from inkontext.training.config import load_config
 from inkontext.training.context_cache import ContextCacheStage
+from inkontext.training.features import block_features, unlike
 from inkontext.training.loop import step_generator, train
 from inkontext.weights.card import read_card
 from inkontext.weights.convert import convert
@@ -37,11 +38,10 @@ def away_from_zero(stage: ContextCacheStage) -> None:
             b.add_(noise)
 
 
-@pytest.mark.parametrize("train_text", ["false", "true"])
-def test_loss_falls_on_a_fixed_batch(train_text: str, make: Make) -> None:
+@pytest.mark.parametrize("change", ["model.train_text=false", "model.train_text=true", "context_cache.features=1"])
+def test_loss_falls_on_a_fixed_batch(change: str, make: Make) -> None:
     _, stage = make(
-        "context-cache", "batch=6", "steps=100000", "flow.drop_text=0", "context_cache.flow=0",
-        f"model.train_text={train_text}",
+        "context-cache", "batch=6", "steps=100000", "flow.drop_text=0", "context_cache.flow=0", change
     )  # fmt: skip
     assert isinstance(stage, ContextCacheStage)
     away_from_zero(stage)
@@ -69,6 +69,21 @@ def test_the_teacher_stays_and_the_loss_is_a_mixture(make: Make) -> None:
     torch.testing.assert_close(stage.loss(stage.transformer, stage.towers, *rows), expected)
 
 
+def test_what_is_minimised_has_the_features_too(make: Make) -> None:
+    _, stage = make("context-cache", "batch=4", "context_cache.features=0.5")
+    assert isinstance(stage, ContextCacheStage)
+    away_from_zero(stage)
+    group = next(g for g in next(stage.batches(0)) if g.references)
+    target, context = stage.encode(group)
+    rows = (target, context, group.instructions, torch.full((len(group),), 0.6), torch.randn(target.shape))
+    tokens = target.shape[2] * target.shape[3] // 4
+    image = tokens + sum(z.shape[2] * z.shape[3] // 4 for z in context)
+    with block_features(stage.transformer, image, tokens) as mine, block_features(stage.teacher, image, tokens) as its:
+        loss = stage.loss(stage.transformer, stage.towers, *rows)
+    assert unlike(mine, its).min() > 0
+    torch.testing.assert_close(stage.row_loss(group, *rows), loss + 0.5 * unlike(mine, its))
+
+
 def test_resuming_is_exact(make: Make) -> None:
     small = ("steps=10", "batch=4", "checkpoint_every=5", "optimiser.schedule=constant", *QUIET)
     train(*make("context-cache", "run_dir=whole", *small))
@@ -86,7 +101,7 @@ def made(make: Make) -> Path:
 
 def test_the_model_says_that_its_context_is_kept(made: Path, photo: Image.Image) -> None:
     card = read_card(made / "inkontext.json")
-    assert card is not None and card.transformer.asymmetric
+    assert card is not None and card.transformer.asymmetric and card.transformer.context_time == 1.0
     pipeline = Pipeline.from_pretrained(made)
     pipeline.edit(photo, "make it blue", steps=2, count=2)
     assert pipeline.context_cache is not None
@@ -94,6 +109,7 @@ def test_the_model_says_that_its_context_is_kept(made: Path, photo: Image.Image)
     (made / "inkontext.json").unlink()  # the folder alone still says it
     cfg = json.loads((made / "transformer/config.json").read_text())
     assert cfg["_class_name"] == "AsymmetricFluxTransformer2DModel"
+    assert cfg["context_time"] == transformer_of(resolve(made))[1].context_time == 1.0
     assert transformer_of(resolve(made))[1].asymmetric
     with pytest.raises(ValueError, match="has no class `AsymmetricFluxTransformer2DModel"):
         FluxKontextPipeline.from_pretrained(made)
@@ -101,15 +117,16 @@ def test_the_model_says_that_its_context_is_kept(made: Path, photo: Image.Image)
 
 def test_it_survives_the_other_layout(made: Path) -> None:
     folder = convert(resolve(made), Path("other"), "bfl")
-    assert transformer_of(resolve(folder))[1].asymmetric
+    cfg = transformer_of(resolve(folder))[1]
+    assert cfg.asymmetric and cfg.context_time == 1.0
 
 
 def test_cards_from_before_are_symmetric(debug_folder: Path, tmp_path: Path) -> None:
     body = json.loads((debug_folder / "inkontext.json").read_text())
-    del body["transformer"]["asymmetric"]
+    del body["transformer"]["asymmetric"], body["transformer"]["context_time"]
     (tmp_path / "card.json").write_text(json.dumps(body))
     card = read_card(tmp_path / "card.json")
-    assert card is not None and not card.transformer.asymmetric
+    assert card is not None and not card.transformer.asymmetric and card.transformer.context_time == 0.0
 
 
 def test_it_does_not_begin_from_its_own_kind(made: Path, make: Make) -> None:

@@ -46,7 +46,11 @@ def _must_fit(old: TransformerConfig, new: TransformerConfig) -> None:
         name for name in ("hidden_size", "depth", "depth_single_blocks") if getattr(new, name) < getattr(old, name)
     ]
     same = ("in_channels", "out_channels", "vec_in_dim", "context_in_dim", "mlp_ratio", "axes_dim", "theta")
-    other = [name for name in (*same, "guidance_embed", "asymmetric") if getattr(new, name) != getattr(old, name)]
+    other = [
+        name
+        for name in (*same, "guidance_embed", "asymmetric", "context_time")
+        if getattr(new, name) != getattr(old, name)
+    ]
     if smaller or other:
         raise ValueError(f"cannot grow: {(smaller + other)[0]} is {getattr(old, (smaller + other)[0])} "
                          f"and would be {getattr(new, (smaller + other)[0])}")  # fmt: skip

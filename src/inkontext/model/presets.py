@@ -15,8 +15,8 @@ class TransformerConfig:
 
     `axes_dim` splits the head dimension over (t, h, w); its entries are even and sum to
     hidden_size / num_heads. `guidance_embed` adds the guidance scale as a network input. In an `asymmetric` one
-    context tokens read only each other, text tokens read those and each other, and neither knows the time; nothing
-    in the tensors shows it.
+    context tokens read only each other, text tokens read those and each other, and both are modulated at `context_time`
+    whatever the time is; nothing in the tensors shows it.
     """
 
     in_channels: int = 64
@@ -33,6 +33,7 @@ class TransformerConfig:
     qkv_bias: bool = True
     guidance_embed: bool = True
     asymmetric: bool = False
+    context_time: float = 0.0
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads:

@@ -26,8 +26,8 @@ class FluxTransformer(nn.Module):
     """Velocity network v(z_t, t, y, c) over one sequence of target, context and text tokens (eq. 1, 3).
 
     An asymmetric one is the same network under a mask: context reads context, text reads context and text, the target
-    reads everything; and context and text are modulated at t = 0. What the target reads of them is then the same at
-    every step, so that it can be computed once (`context_prefix`, `text_prefix`) and kept (`target_velocity`).
+    reads everything; and context and text are modulated at one fixed time. What the target reads of them is then the
+    same at every step, so that it can be computed once (`context_prefix`, `text_prefix`) and kept (`target_velocity`).
     """
 
     def __init__(self, cfg: TransformerConfig) -> None:
@@ -149,8 +149,9 @@ class FluxTransformer(nn.Module):
         return x, own
 
     def _still(self, x: Tensor) -> Tensor:
-        """The part `[B, hidden]` of the condition that time t = 0 gives."""
-        return self.time_in(scalar_embedding(torch.zeros(len(x), device=x.device)).to(x.dtype))
+        """The part `[B, hidden]` of the condition that the fixed time gives."""
+        t = torch.full((len(x),), self.cfg.context_time, device=x.device)
+        return self.time_in(scalar_embedding(t).to(x.dtype))
 
     def _must_be_asymmetric(self) -> None:
         if not self.cfg.asymmetric:

@@ -1,18 +1,15 @@
-"""The adversarial game of stage `ladd`: its losses, its student times, and what the teacher's blocks show."""
+"""The adversarial game of stage `ladd`: its losses and its student times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from inkontext.errors import RunError
-from inkontext.model.transformer import FluxTransformer
 
 Kind = Literal["hinge", "softplus"]
 # Probabilities of the student times 1, 3/4, 1/2, 1/4 above 512 x 512 pixels, as published (2403.12015): the first
@@ -59,40 +56,6 @@ def approximate_r1(real: Tensor, moved: Tensor) -> Tensor:
     For small s it is s^2 times the squared gradient of D at x, which is R1, without a derivative of a derivative.
     """
     return (real - moved).square().mean()
-
-
-@dataclass
-class Features:
-    """What a transformer's blocks made of the target: tokens `[B, L, dim]` after each, and its condition `[B, dim]`."""
-
-    tokens: list[Tensor] = field(default_factory=list)
-    vec: Tensor | None = None
-
-    def detached(self) -> Features:
-        return Features([x.detach() for x in self.tokens], None if self.vec is None else self.vec.detach())
-
-
-@contextmanager
-def block_features(transformer: FluxTransformer, image: int, target: int) -> Iterator[Features]:
-    """Collect the features of one evaluation, of whose `image` tokens the first `target` are the target's."""
-    found = Features()
-
-    def double(module: nn.Module, given: tuple[Any, ...], made: tuple[Tensor, Tensor]) -> None:
-        found.vec = given[2]
-        found.tokens.append(made[0][:, :target].float())
-
-    def single(module: nn.Module, given: tuple[Any, ...], made: Tensor) -> None:
-        found.vec = given[1]
-        text = made.shape[1] - image
-        found.tokens.append(made[:, text : text + target].float())
-
-    hooks = [block.register_forward_hook(double) for block in transformer.double_blocks]
-    hooks += [block.register_forward_hook(single) for block in transformer.single_blocks]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def seed_distance(a: Tensor, b: Tensor) -> float:

@@ -219,10 +219,13 @@ class ContextCacheSection(Section):
     """The stage `context-cache`, whose student learns the velocity of the model it starts from.
 
     `flow`: share of the flow-matching loss in the loss. `guidance`: range that every row's guidance is drawn from, for
-    models that take it as an input; where absent, all rows have the one of table [flow].
+    models that take it as an input; where absent, all rows have the one of table [flow]. `time`: at which context and
+    text are modulated. `features`: weight of the distance from the teacher's tokens after each block.
     """
 
     flow: float = Field(default=0.0, ge=0, le=1)
+    time: float = Field(default=1.0, ge=0, le=1)
+    features: float = Field(default=0.0, ge=0)
     guidance: tuple[float, float] | None = None
 
     @model_validator(mode="after")

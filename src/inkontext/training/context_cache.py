@@ -3,9 +3,10 @@
 The student has the teacher's weights and an asymmetric attention (see `FluxTransformer`). It regresses the teacher's
 velocity at the times, noises and rows of flow matching,
 
-    L = (1 - flow) E || v_student - v_teacher ||^2 + flow E || v_student - (eps - x) ||^2,
+    L = (1 - flow) E || v_student - v_teacher ||^2 + flow E || v_student - (eps - x) ||^2 + features E[D],
 
-over target tokens. What was a velocity of the sequence as a whole becomes one that reads kept keys and values.
+over target tokens, D being how far those are from the teacher's after each block. What was a velocity of the sequence
+as a whole becomes one that reads kept keys and values.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from inkontext.data.examples import Group
 from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.flops import transformer_flops
 from inkontext.training.config import ContextCacheSection, RunConfig
+from inkontext.training.features import block_features, unlike
 from inkontext.training.start import Start
 from inkontext.training.teacher import TaughtStage
 
 
-def asymmetric(transformer: FluxTransformer) -> FluxTransformer:
-    """A copy of a symmetric transformer under asymmetric attention."""
-    student = FluxTransformer(replace(transformer.cfg, asymmetric=True))
+def asymmetric(transformer: FluxTransformer, time: float) -> FluxTransformer:
+    """A copy of a symmetric transformer under asymmetric attention, its context modulated at a fixed time."""
+    student = FluxTransformer(replace(transformer.cfg, asymmetric=True, context_time=time))
     student.load_state_dict(transformer.state_dict())
     return student
 
@@ -50,11 +53,25 @@ class ContextCacheStage(TaughtStage):
             raise ConfigError(
                 f"'{config.model.start}' has no guidance input to draw a guidance for; remove context_cache.guidance"
             )
-        student = start.with_transformer(asymmetric(start.transformer))
+        student = start.with_transformer(asymmetric(start.transformer, self.distil.time))
         super().__init__(config, student, device, start.transformer)
 
     def flops(self, target: int, image: int) -> int:
         return super().flops(target, image) + transformer_flops(self.teacher.cfg, image, self.towers.length)
+
+    def row_loss(
+        self, group: Group, target: Tensor, context: list[Tensor], prompts: list[str], t: Tensor, eps: Tensor
+    ) -> Tensor:
+        rows = (group, target, context, prompts, t, eps)
+        if not self.distil.features:
+            return super().row_loss(*rows)
+        tokens = [z.shape[2] * z.shape[3] // 4 for z in (target, *context)]
+        with (
+            block_features(self.transformer, sum(tokens), tokens[0]) as mine,
+            block_features(self.teacher, sum(tokens), tokens[0]) as theirs,
+        ):
+            loss = super().row_loss(*rows)
+        return loss + self.distil.features * unlike(mine, theirs)
 
     def loss(
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],

@@ -27,9 +27,7 @@ from inkontext.runtime.flops import transformer_flops
 from inkontext.sequence import pack, unpack
 from inkontext.training.adversary import (
     CollapseError,
-    Features,
     approximate_r1,
-    block_features,
     discriminator_loss,
     seed_distance,
     student_loss,
@@ -37,6 +35,7 @@ from inkontext.training.adversary import (
     student_times,
 )
 from inkontext.training.config import LaddSection, RunConfig
+from inkontext.training.features import Features, block_features
 from inkontext.training.flow import grid_of
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.start import Start, load_start

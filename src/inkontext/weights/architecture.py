@@ -120,8 +120,10 @@ def transformer_json(cfg: TransformerConfig) -> dict[str, Any]:
     """
     if cfg.mlp_ratio != 4.0 or cfg.theta != 10_000 or not cfg.qkv_bias:
         raise WeightsError("diffusers fixes mlp_ratio 4, theta 10000 and biased qkv; this model differs")
-    return {
-        "_class_name": ASYMMETRIC if cfg.asymmetric else "FluxTransformer2DModel",
+    kind: dict[str, Any] = {"_class_name": "FluxTransformer2DModel"}
+    if cfg.asymmetric:
+        kind = {"_class_name": ASYMMETRIC, "context_time": cfg.context_time}
+    return kind | {
         "_diffusers_version": "0.42.1",
         "patch_size": 1,
         "in_channels": cfg.in_channels,

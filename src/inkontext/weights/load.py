@@ -50,9 +50,10 @@ def transformer_of(source: Source) -> tuple[Component, TransformerConfig]:
     if source.card:
         said = source.card.transformer
         cfg = infer_transformer(component, said.axes_dim)
-        return component, replace(cfg, theta=said.theta, asymmetric=said.asymmetric)
+        return component, replace(cfg, theta=said.theta, asymmetric=said.asymmetric, context_time=said.context_time)
     cfg = infer_transformer(component, config.get("axes_dims_rope"))
-    return component, replace(cfg, asymmetric=config.get("_class_name") == ASYMMETRIC)
+    asymmetric = config.get("_class_name") == ASYMMETRIC
+    return component, replace(cfg, asymmetric=asymmetric, context_time=config.get("context_time", 0.0))
 
 
 def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
