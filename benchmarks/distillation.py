@@ -3,8 +3,8 @@
 python -m benchmarks.distillation --teacher tiny [--guidance FOLDER] [--ladd FOLDER] [--context-cache FOLDER]
     [--fast FOLDER] [--scales 2,3,5] [--limit 200] [--seed 0] [--size 64] [--out FOLDER] [--markdown FILE] [--json FILE]
 
-Models are runs that ended, model folders or names; `--fast` has both few steps and a kept context. The teacher is
-measured with its own steps, with true CFG at every scale, and with Euler's four steps; each student where it is given.
+Models are runs that ended, model folders or names; `--fast` has few steps and a kept context. The teacher is
+measured in 28 and in four steps, and in its own with true CFG at every scale; each student where it is given.
 All see the same pairs and noise, one system after another in one process. Seconds are medians of a pair, text towers
 and autoencoder included, scoring not. `--out` keeps the pictures, and a run that was stopped goes on from there.
 """
@@ -28,7 +28,7 @@ from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.training.start import model_folder
 
-FEW = 4
+MANY, FEW = 28, 4
 TASKS = ("local", "global", "character", "text", "style")
 
 
@@ -56,17 +56,16 @@ def entries(
     scales: Sequence[float],
 ) -> list[Entry]:
     """The lines, students after the teacher they are compared with."""
-    found = [Entry("teacher", teacher)]
+    found = [Entry(f"teacher, {steps} steps", teacher, steps=steps) for steps in (MANY, FEW)]
     found += [Entry(f"teacher, true CFG {scale:g}", teacher, true_cfg=scale) for scale in scales]
     if guidance is not None:
         found += [Entry(f"guidance student at {scale:g}", guidance, guidance=scale) for scale in (1.0, *scales)]
-    found.append(Entry(f"teacher, Euler {FEW} steps", teacher, steps=FEW))
     if ladd is not None:
         found.append(Entry("ladd student", ladd))
     if context_cache is not None:
         found.append(Entry("context-cache student", context_cache))
     if fast is not None:
-        found.append(Entry("fast: context-cache and ladd", fast))
+        found.append(Entry("fast", fast))
     return found
 
 
@@ -101,17 +100,17 @@ def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Each student against what it should equal, as sentences; only what was measured."""
-    plain, few = rows[0], next(row for row in rows if row["system"].endswith(f"Euler {FEW} steps"))
+    many, few = rows[:2]
     guided = [row for row in rows if row["system"].startswith("teacher, true CFG")]
     students = [row for row in rows if row["system"].startswith("guidance student")]
     pairs = []
     if guided and students:
         pairs.append((_best(students), _best(guided)))
     for row in rows:
-        if row["system"] in ("ladd student", "fast: context-cache and ladd"):
-            pairs += [(row, plain), (row, few)]
+        if row["system"] in ("ladd student", "fast"):
+            pairs += [(row, many), (row, few)]
         elif row["system"] == "context-cache student":
-            pairs.append((row, plain))
+            pairs.append((row, few if row["steps"] == FEW else many))
     return [
         f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} points, "
         f"{other['s per edit'] / student['s per edit']:.2f} times as fast"

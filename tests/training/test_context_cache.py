@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from tests.training.test_loop import QUIET, equal, final
 
 from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss
+from inkontext.model.transformer import FluxTransformer
 from inkontext.pipeline import Pipeline
 from inkontext.training.config import load_config
-from inkontext.training.context_cache import ContextCacheStage
+from inkontext.training.context_cache import ContextCacheStage, follower
 from inkontext.training.features import block_features, unlike
 from inkontext.training.loop import step_generator, train
+from inkontext.training.start import load_start
 from inkontext.weights.card import read_card
 from inkontext.weights.convert import convert
 from inkontext.weights.load import transformer_of
@@ -130,8 +133,31 @@ def test_cards_from_before_are_symmetric(debug_folder: Path, tmp_path: Path) -> 
 
 
 def test_it_does_not_begin_from_its_own_kind(made: Path, make: Make) -> None:
-    with pytest.raises(ConfigError, match="asymmetric already; begin from the symmetric model"):
+    with pytest.raises(ConfigError, match="asymmetric already; its teacher is the symmetric model"):
         make("context-cache", f'model.start="{made}"')
+
+
+def test_it_goes_on_with_another_teacher(made: Path, make: Make, debug_folder: Path) -> None:
+    _, stage = make("context-cache", f'model.start="{made}"', f'context_cache.teacher="{debug_folder}"', "batch=2")
+    assert isinstance(stage, ContextCacheStage)
+    began = transformer_of(resolve(made))[1]
+    assert stage.transformer.cfg == began and not stage.teacher.cfg.asymmetric
+    kept = load_start(str(made)).transformer.state_dict()
+    assert all(torch.equal(v, kept[k]) for k, v in stage.transformer.state_dict().items())
+    stage.update(0, next(stage.batches(0)), step_generator(0, 0))
+    with pytest.raises(ConfigError, match="is for an asymmetric student of the shape of"):
+        make("context-cache", f'context_cache.teacher="{debug_folder}"')
+
+
+def test_it_gets_the_guidance_input_of_its_teacher(debug_folder: Path) -> None:
+    teacher = load_start(str(debug_folder)).transformer
+    plain = FluxTransformer(replace(teacher.cfg, guidance_embed=False, asymmetric=True, context_time=0.5))
+    student = follower(plain, teacher, "debug")
+    assert student.cfg == replace(teacher.cfg, asymmetric=True, context_time=0.5)
+    state = student.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in plain.state_dict().items())
+    assert teacher.guidance_in is not None
+    assert all(torch.equal(v, state[f"guidance_in.{k}"]) for k, v in teacher.guidance_in.state_dict().items())
 
 
 @pytest.mark.parametrize(

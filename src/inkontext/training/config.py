@@ -218,11 +218,13 @@ class LaddSection(Section):
 class ContextCacheSection(Section):
     """The stage `context-cache`, whose student learns the velocity of the model it starts from.
 
-    `flow`: share of the flow-matching loss in the loss. `guidance`: range that every row's guidance is drawn from, for
-    models that take it as an input; where absent, all rows have the one of table [flow]. `time`: at which context and
-    text are modulated. `features`: weight of the distance from the teacher's tokens after each block.
+    `teacher`: run or model folder of another teacher, for an asymmetric student that goes on. `flow`: share of the
+    flow-matching loss in the loss. `guidance`: range that every row's guidance is drawn from, for models that take it
+    as an input; where absent, all rows have the one of table [flow]. `time`: at which context and text are modulated.
+    `features`: weight of the distance from the teacher's tokens after each block.
     """
 
+    teacher: str | None = None
     flow: float = Field(default=0.0, ge=0, le=1)
     time: float = Field(default=1.0, ge=0, le=1)
     features: float = Field(default=0.0, ge=0)

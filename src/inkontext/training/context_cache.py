@@ -24,8 +24,11 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.flops import transformer_flops
 from inkontext.training.config import ContextCacheSection, RunConfig
 from inkontext.training.features import block_features, unlike
-from inkontext.training.start import Start
-from inkontext.training.teacher import TaughtStage
+from inkontext.training.start import Start, load_start
+from inkontext.training.teacher import TaughtStage, frozen_towers
+
+
+OWN = ("asymmetric", "context_time", "guidance_embed")  # in which a student may differ from its teacher
 
 
 def asymmetric(transformer: FluxTransformer, time: float) -> FluxTransformer:
@@ -35,26 +38,49 @@ def asymmetric(transformer: FluxTransformer, time: float) -> FluxTransformer:
     return student
 
 
+def follower(student: FluxTransformer, teacher: FluxTransformer, name: str | None) -> FluxTransformer:
+    """An asymmetric student for a teacher it does not come from, with its guidance input where only that one has it.
+
+    Raises:
+        ConfigError: the student is symmetric, or the two have other shapes.
+    """
+    shape = replace(student.cfg, guidance_embed=student.cfg.guidance_embed or teacher.cfg.guidance_embed)
+    if shape != replace(shape, **vars(teacher.cfg) | {key: getattr(shape, key) for key in OWN}) or not shape.asymmetric:
+        raise ConfigError(
+            f"context_cache.teacher is for an asymmetric student of the shape of '{name}'; name one in model.start"
+        )
+    made = FluxTransformer(shape)
+    made.load_state_dict({**teacher.state_dict(), **student.state_dict()})
+    return made
+
+
 class ContextCacheStage(TaughtStage):
     """Learns as a flow stage does, but the velocity of the frozen `teacher`.
 
+    The student begins as its teacher, or, where `context_cache.teacher` names one, as the asymmetric start is; of a
+    teacher with a guidance input it then gets that input, if it has none.
+
     Raises:
-        ConfigError: the start is asymmetric already, or it lacks the input that a guidance is drawn for.
+        ConfigError: teacher and student do not fit, or the teacher lacks the input that a guidance is drawn for.
     """
 
     def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
-        cfg = start.transformer.cfg
-        if cfg.asymmetric:
-            raise ConfigError(
-                f"'{config.model.start}' is asymmetric already; begin from the symmetric model it was made from"
-            )
         self.distil = config.context_cache or ContextCacheSection()
-        if self.distil.guidance is not None and not cfg.guidance_embed:
-            raise ConfigError(
-                f"'{config.model.start}' has no guidance input to draw a guidance for; remove context_cache.guidance"
-            )
-        student = start.with_transformer(asymmetric(start.transformer, self.distil.time))
-        super().__init__(config, student, device, start.transformer)
+        named = self.distil.teacher or config.model.start
+        taught = start if self.distil.teacher is None else load_start(self.distil.teacher)
+        teacher, towers = taught.transformer, taught.towers
+        if teacher.cfg.asymmetric:
+            raise ConfigError(f"'{named}' is asymmetric already; its teacher is the symmetric model it was made from")
+        if self.distil.guidance is not None and not teacher.cfg.guidance_embed:
+            raise ConfigError(f"'{named}' has no guidance input to draw a guidance for; remove context_cache.guidance")
+        if taught is start:
+            student = start.with_transformer(asymmetric(teacher, self.distil.time))
+        else:
+            student = start.with_transformer(follower(start.transformer, teacher, named))
+            student = student.with_sampling(guidance=taught.card.sampling.guidance)
+        super().__init__(config, student, device, teacher)
+        if taught is not start:
+            self.teacher_towers = frozen_towers(towers, device)
 
     def flops(self, target: int, image: int) -> int:
         return super().flops(target, image) + transformer_flops(self.teacher.cfg, image, self.towers.length)

@@ -14,7 +14,8 @@ from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
 
 SHIPPED = Path(str(files("inkontext"))) / "models"
-EMBEDDED = ("tiny", "debug")
+EMBEDDED = ("tiny", "tiny-fast", "debug")
+SHARING = {"tiny-fast": "tiny"}  # shipped as a transformer alone; the other parts are that model's
 TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 WEIGHT_SUFFIXES = (".safetensors", ".sft")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
@@ -50,7 +51,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """Find a model's files; nothing is loaded.
 
     Args:
-        name_or_path: `tiny`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
+        name_or_path: `tiny`, `tiny-fast`, a diffusers folder, a folder with BFL files, a single file, or a hub id.
         autoencoder: a file or folder that replaces the model's own (or the missing) autoencoder.
         text: folder with `text_encoder`, `text_encoder_2`, `tokenizer`, `tokenizer_2`, likewise.
 
@@ -59,6 +60,9 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """
     path = _locate(name_or_path)
     folder = path.parent if path.is_file() else path
+    if folder.parent == SHIPPED and folder.name in SHARING:
+        shared = SHIPPED / SHARING[folder.name]
+        autoencoder, text = autoencoder or shared / "vae", text or shared
     transformer, own_autoencoder = _split_files(path) if path.is_file() else _folder_files(path)
     if autoencoder is not None:
         own_autoencoder = _weights_in(Path(autoencoder)) if Path(autoencoder).is_dir() else (Path(autoencoder),)
@@ -130,7 +134,9 @@ def _locate(name_or_path: str | Path) -> Path:
         return embedded(name)
     if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
         return _from_hub(name)
-    raise ModelNotFoundError(f"there is no model '{name}'; give 'tiny', a folder, a .safetensors file or a hub id")
+    raise ModelNotFoundError(
+        f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id"
+    )
 
 
 def _folder_name(folder: Path) -> str:
