@@ -28,8 +28,8 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.allocator import keep_freed_memory
 from inkontext.runtime.attention import attention_for_training
 from inkontext.sequence import image_ids, text_ids
-from inkontext.training.config import OptimiserSection
 from inkontext.training.optimiser import Learner
+from inkontext.training.tables import OptimiserSection
 from inkontext.weights.architecture import transformer_json
 
 CFG = replace(PRESETS["tiny"].transformer, guidance_embed=False)

@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
-from inkontext.training.config import OptimiserSection
 from inkontext.training.optimiser import Learner, Muon, NonFiniteLossError, build_optimisers, rate, untied
+from inkontext.training.tables import OptimiserSection
 
 
 def test_rates() -> None:

@@ -20,9 +20,10 @@ from inkontext.data.stream import Mixture, batches
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.discriminator import PatchDiscriminator
 from inkontext.runtime.flops import count_flops
-from inkontext.training.config import AutoencoderSection, RunConfig
+from inkontext.training.config import RunConfig
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.perceptual import PyramidLoss, VGGLoss
+from inkontext.training.tables import AutoencoderSection
 
 
 class AutoencoderStage:

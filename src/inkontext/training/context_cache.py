@@ -22,11 +22,11 @@ from inkontext.flow.path import flow_matching_loss
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.flops import transformer_flops
-from inkontext.training.config import ContextCacheSection, RunConfig
+from inkontext.training.config import RunConfig
 from inkontext.training.features import block_features, unlike
 from inkontext.training.start import Start, load_start
+from inkontext.training.tables import ContextCacheSection
 from inkontext.training.teacher import TaughtStage, frozen_towers
-
 
 OWN = ("asymmetric", "context_time", "guidance_embed")  # in which a student may differ from its teacher
 

@@ -24,11 +24,12 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
 from inkontext.runtime.flops import kept_context_flops, transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
-from inkontext.training.config import FlowSection, RunConfig
+from inkontext.training.config import RunConfig
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.samples import grid
 from inkontext.training.sources import held_out_mixture, mixture
 from inkontext.training.start import Start
+from inkontext.training.tables import FlowSection
 
 BINS = 8
 # Mean squared difference of two latent tokens, of unit variance, from which on the edit is said to have touched one.

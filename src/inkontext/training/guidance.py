@@ -21,8 +21,9 @@ from inkontext.errors import ConfigError
 from inkontext.model.blocks import MLPEmbedder, scalar_embedding
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
-from inkontext.training.config import GuidanceSection, RunConfig
+from inkontext.training.config import RunConfig
 from inkontext.training.start import Start
+from inkontext.training.tables import GuidanceSection
 from inkontext.training.teacher import TaughtStage
 
 

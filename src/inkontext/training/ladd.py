@@ -34,11 +34,12 @@ from inkontext.training.adversary import (
     student_shares,
     student_times,
 )
-from inkontext.training.config import LaddSection, RunConfig
+from inkontext.training.config import RunConfig
 from inkontext.training.features import Features, block_features
 from inkontext.training.flow import grid_of
 from inkontext.training.optimiser import Learner, NonFiniteLossError
 from inkontext.training.start import Start, load_start
+from inkontext.training.tables import LaddSection
 from inkontext.training.teacher import TaughtStage, frozen_towers
 
 

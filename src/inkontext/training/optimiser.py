@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from inkontext.errors import RunError
-from inkontext.training.config import OptimiserSection
+from inkontext.training.tables import OptimiserSection
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -12,7 +12,8 @@ from inkontext.data.examples import Example
 from inkontext.data.stream import Source, VariedSource
 from inkontext.errors import ConfigError, DataError, OptionError
 from inkontext.plugins import Plugin, find_function
-from inkontext.training.config import RunConfig, SafetySection
+from inkontext.training.config import RunConfig
+from inkontext.training.tables import SafetySection
 
 CLASSIFIERS: Final = "inkontext.classifiers"  # entry points: uint8 [n, H, W, 3] -> bool [n], which are forbidden
 REQUESTS: Final = "inkontext.safety_requests"  # entry points: see RequestSource

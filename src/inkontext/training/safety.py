@@ -21,9 +21,9 @@ from torch import Tensor
 from inkontext.data.examples import Group, stack
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
 from inkontext.sequence import pack, unpack
-from inkontext.training.config import SafetySection
 from inkontext.training.flow import FlowStage, grid_of
 from inkontext.training.safe_rows import Classifier
+from inkontext.training.tables import SafetySection
 
 
 class SafeFlowStage(FlowStage):

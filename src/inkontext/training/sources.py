@@ -9,8 +9,9 @@ from inkontext.data.latents import LatentSource
 from inkontext.data.pairs import PairSource
 from inkontext.data.stream import ImageSource, Mixture, Source, WorldSource, world_parts
 from inkontext.errors import ConfigError
-from inkontext.training.config import RunConfig, SourceSection
+from inkontext.training.config import RunConfig
 from inkontext.training.safe_rows import safe_parts
+from inkontext.training.tables import SourceSection
 
 TASK_SHARES = {
     "autoencoder": {"t2i": 1.0, "local": 1.0, "text": 1.0},
