@@ -25,6 +25,7 @@ from inkontext.training.loop import step_generator, train
 from inkontext.training.start import load_start
 from inkontext.weights.card import read_card
 from inkontext.weights.convert import convert
+from inkontext.weights.embedded import make_untrained
 from inkontext.weights.load import transformer_of
 from inkontext.weights.source import resolve
 
@@ -173,9 +174,10 @@ def test_mistakes_in_the_file(change: str, words: str) -> None:
         load_config(CONFIGS / "debug/context-cache.toml", [change])
 
 
-def test_a_guidance_needs_an_input_for_it(make: Callable[..., object]) -> None:
-    with pytest.raises(ConfigError, match="'tiny' has no guidance input"):
-        make("context-cache", "model.start=tiny", "model.preset=tiny")
+def test_a_guidance_needs_an_input_for_it(make: Callable[..., object], tmp_path: Path) -> None:
+    teacher = make_untrained(tmp_path / "teacher", "tiny")
+    with pytest.raises(ConfigError, match="teacher' has no guidance input"):
+        make("context-cache", f'model.start="{teacher}"', "model.preset=tiny")
 
 
 def test_the_config_of_tiny_is_valid() -> None:

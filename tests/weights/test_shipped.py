@@ -32,7 +32,8 @@ def test_diffusers_makes_the_same_picture(prompt: str, monkeypatch: pytest.Monke
     theirs.set_progress_bar_config(disable=True)
     other = theirs(
         image=photo, prompt=prompt, num_inference_steps=8, height=side, width=side, max_area=side * side,
-        max_sequence_length=ours.text_length, generator=torch.Generator().manual_seed(5),
+        max_sequence_length=ours.text_length, guidance_scale=ours.sampling.guidance,
+        generator=torch.Generator().manual_seed(5),
     ).images[0]  # fmt: skip
     assert np.abs(np.asarray(mine).astype(int) - np.asarray(other)).max() <= 1
     assert np.abs(np.asarray(mine).astype(int) - np.asarray(photo)).mean() > 0.5
