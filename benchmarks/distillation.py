@@ -80,6 +80,7 @@ def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> d
         "steps": said["steps"],
         "passes": said["steps"] * (1 if said["true_cfg"] is None else 2),
         "sampler": said["solver"],
+        "guidance": "no input" if said["guidance"] is None else said["guidance"],
         "pairs": body["pairs"],
         "success %": 100 * body["success"],
         "95 %": f"{100 * low:.1f}–{100 * high:.1f}",
@@ -99,7 +100,7 @@ def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Each student against what it should equal, as sentences; only what was measured."""
+    """Each student against what it should equal or beat, as sentences; only what was measured."""
     many, few = rows[:2]
     guided = [row for row in rows if row["system"].startswith("teacher, true CFG")]
     students = [row for row in rows if row["system"].startswith("guidance student")]
@@ -107,10 +108,9 @@ def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
     if guided and students:
         pairs.append((_best(students), _best(guided)))
     for row in rows:
-        if row["system"] in ("ladd student", "fast"):
-            pairs += [(row, many), (row, few)]
-        elif row["system"] == "context-cache student":
-            pairs.append((row, few if row["steps"] == FEW else many))
+        if row["system"] in ("ladd student", "context-cache student", "fast"):
+            same = [other for other in students if other["guidance"] == row["guidance"]]
+            pairs += [(row, other) for other in (many, few, *same)]
     return [
         f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} points, "
         f"{other['s per edit'] / student['s per edit']:.2f} times as fast"

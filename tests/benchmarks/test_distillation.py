@@ -19,22 +19,22 @@ def test_only_what_is_given_is_measured() -> None:
 
 
 def test_comparisons_by_hand() -> None:
-    def row(name: str, success: float, seconds: float) -> dict[str, object]:
-        return {"system": name, "success %": success, "s per edit": seconds}
+    def row(name: str, success: float, seconds: float, guidance: float | None = None) -> dict[str, object]:
+        return {"system": name, "success %": success, "s per edit": seconds, "guidance": guidance}
 
     rows = [
         row("teacher, 28 steps", 30.0, 2.0), row("teacher, 4 steps", 10.0, 0.5),
         row("teacher, true CFG 2", 40.0, 4.0), row("teacher, true CFG 3", 35.0, 4.0),
-        row("guidance student at 2", 39.5, 2.0), row("ladd student", 29.0, 0.5),
-        row("context-cache student", 9.5, 0.25) | {"steps": 4}, row("fast", 28.5, 0.25),
+        row("guidance student at 1", 31.0, 2.0, 1.0), row("guidance student at 2", 39.5, 2.0, 2.0),
+        row("ladd student", 29.0, 0.5), row("fast", 28.5, 0.25, 2.0),
     ]  # fmt: skip
     assert compared(rows) == [
         "guidance student at 2 against teacher, true CFG 2: -0.5 points, 2.00 times as fast",
         "ladd student against teacher, 28 steps: -1.0 points, 4.00 times as fast",
         "ladd student against teacher, 4 steps: +19.0 points, 1.00 times as fast",
-        "context-cache student against teacher, 4 steps: -0.5 points, 2.00 times as fast",
         "fast against teacher, 28 steps: -1.5 points, 8.00 times as fast",
         "fast against teacher, 4 steps: +18.5 points, 2.00 times as fast",
+        "fast against guidance student at 2: -11.0 points, 8.00 times as fast",
     ]
     assert markdown("T", [{"a": 1.23456, "b": None}]) == "T\n\n| a | b |\n|---|---|\n| 1.23 | not measured |\n"
 
