@@ -6,15 +6,17 @@ python -m benchmarks.distillation --teacher tiny [--guidance FOLDER] [--ladd FOL
 Models are runs that ended, model folders or names; `--fast` has few steps and a kept context. The teacher is
 measured in 28 and in four steps, and in its own with true CFG at every scale; each student where it is given.
 All see the same pairs and noise, one system after another in one process. Seconds are medians of a pair, text towers
-and autoencoder included, scoring not. `--out` keeps the pictures, and a run that was stopped goes on from there.
+and autoencoder included, scoring not. After ± stands the standard error of the paired difference. `--out` keeps the
+pictures, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import torch
@@ -69,13 +71,13 @@ def entries(
     return found
 
 
-def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> dict[str, Any]:
-    """One line's figures; success in %, untouched in dB, seconds a pair."""
+def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> tuple[dict[str, Any], list[bool]]:
+    """One line's figures (success in %, untouched in dB, seconds a pair), and each pair's success."""
     system = ModelSystem(pipeline, entry.steps, entry.guidance, entry.true_cfg)
     result = evaluate(plan, system, out=None if out is None else out / entry.folder)
     body, said = result.body, system.identity
     low, high = body["success_interval"]
-    return {
+    row = {
         "system": entry.name,
         "steps": said["steps"],
         "passes": said["steps"] * (1 if said["true_cfg"] is None else 2),
@@ -87,6 +89,7 @@ def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> d
         "untouched dB": body["untouched_psnr"],
         "s per edit": middle(result.seconds.values()),
     }
+    return row, [pair["success"] for pair in body["rows"]]
 
 
 def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -99,8 +102,8 @@ def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(map(cell, row.values()))} |" for row in rows)]) + "\n"
 
 
-def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Each student against what it should equal or beat, as sentences; only what was measured."""
+def compared(rows: Sequence[dict[str, Any]], right: Mapping[str, Sequence[bool]]) -> list[str]:
+    """Each student against what it should equal or beat, as sentences; `right` by the system's name."""
     many, few = rows[:2]
     guided = [row for row in rows if row["system"].startswith("teacher, true CFG")]
     students = [row for row in rows if row["system"].startswith("guidance student")]
@@ -112,10 +115,16 @@ def compared(rows: Sequence[dict[str, Any]]) -> list[str]:
             same = [other for other in students if other["guidance"] == row["guidance"]]
             pairs += [(row, other) for other in (many, few, *same)]
     return [
-        f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} points, "
+        f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} ± "
+        f"{paired_error(right[student['system']], right[other['system']]):.1f} points, "
         f"{other['s per edit'] / student['s per edit']:.2f} times as fast"
         for student, other in pairs
     ]
+
+
+def paired_error(a: Sequence[bool], b: Sequence[bool]) -> float:
+    """Standard error, in points, of the difference of two shares of the same pairs."""
+    return 100 * stdev(x - y for x, y in zip(a, b, strict=True)) / len(a) ** 0.5
 
 
 def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -139,17 +148,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scales = [float(scale) for scale in given.scales.split(",")]
     pipelines: dict[str, Pipeline] = {}
     rows: list[dict[str, Any]] = []
+    right: dict[str, list[bool]] = {}
     plan: Plan | None = None
     for entry in entries(given.teacher, given.guidance, given.ladd, given.context_cache, given.fast, scales):
         if entry.model not in pipelines:
             pipelines[entry.model] = Pipeline.from_pretrained(model_folder(entry.model))
         pipeline = pipelines[entry.model]
         plan = plan or Plan(given.size or pipeline.resolution, given.seed, given.limit, TASKS)
-        rows.append(measure(entry, pipeline, plan, given.out))
+        row, right[entry.name] = measure(entry, pipeline, plan, given.out)
+        rows.append(row)
     assert plan is not None
     title = f"World, seed {plan.seed}, {plan.size} px, {plan.limit} pairs, {given.threads} thread(s)"
     show(title, rows, given.json)
-    notes = compared(rows)
+    notes = compared(rows, right)
     Console().print(*notes, sep="\n", highlight=False, soft_wrap=True)
     if given.markdown is not None:
         given.markdown.write_text(markdown(title, rows) + "".join(f"\n- {note}" for note in notes) + "\n")

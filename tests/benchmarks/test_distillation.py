@@ -28,13 +28,15 @@ def test_comparisons_by_hand() -> None:
         row("guidance student at 1", 31.0, 2.0, 1.0), row("guidance student at 2", 39.5, 2.0, 2.0),
         row("ladd student", 29.0, 0.5), row("fast", 28.5, 0.25, 2.0),
     ]  # fmt: skip
-    assert compared(rows) == [
-        "guidance student at 2 against teacher, true CFG 2: -0.5 points, 2.00 times as fast",
-        "ladd student against teacher, 28 steps: -1.0 points, 4.00 times as fast",
-        "ladd student against teacher, 4 steps: +19.0 points, 1.00 times as fast",
-        "fast against teacher, 28 steps: -1.5 points, 8.00 times as fast",
-        "fast against teacher, 4 steps: +18.5 points, 2.00 times as fast",
-        "fast against guidance student at 2: -11.0 points, 8.00 times as fast",
+    pairs = [True, True, False, False]
+    right = {str(r["system"]): pairs for r in rows} | {"fast": [True, False, False, False]}
+    assert compared(rows, right) == [
+        "guidance student at 2 against teacher, true CFG 2: -0.5 ± 0.0 points, 2.00 times as fast",
+        "ladd student against teacher, 28 steps: -1.0 ± 0.0 points, 4.00 times as fast",
+        "ladd student against teacher, 4 steps: +19.0 ± 0.0 points, 1.00 times as fast",
+        "fast against teacher, 28 steps: -1.5 ± 25.0 points, 8.00 times as fast",
+        "fast against teacher, 4 steps: +18.5 ± 25.0 points, 2.00 times as fast",
+        "fast against guidance student at 2: -11.0 ± 25.0 points, 8.00 times as fast",
     ]
     assert markdown("T", [{"a": 1.23456, "b": None}]) == "T\n\n| a | b |\n|---|---|\n| 1.23 | not measured |\n"
 

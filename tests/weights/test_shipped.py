@@ -1,4 +1,4 @@
-"""The model in the package: other software loads its folder as it is and makes the same picture."""
+"""The models in the package: other software loads its folder as it is and makes the same picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from inkontext import Pipeline
 from inkontext.weights.embedded import SHIPPED
 from inkontext.weights.source import resolve
 
-FOLDER = SHIPPED / "tiny"
+FOLDER, FAST = SHIPPED / "tiny", SHIPPED / "tiny-fast"
 PICTURE = Path(__file__).parents[2] / "examples/friends.png"
 LIMIT = 45 * 10**6
 
@@ -39,11 +39,28 @@ def test_diffusers_makes_the_same_picture(prompt: str, monkeypatch: pytest.Monke
     assert np.abs(np.asarray(mine).astype(int) - np.asarray(photo)).mean() > 0.5
 
 
-def test_it_is_trained_small_and_has_a_card() -> None:
-    card = resolve("tiny").card
-    assert card is not None
-    assert card.trained
-    assert sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()) <= LIMIT
-    text = (FOLDER / "README.md").read_text()
+@pytest.mark.parametrize("name", ["tiny", "tiny-fast"])
+def test_it_is_trained_and_has_a_card(name: str) -> None:
+    card = resolve(name).card
+    assert card is not None and card.trained and card.name == name
+    text = (SHIPPED / name / "README.md").read_text()
     for heading in ("Data", "Training", "Numbers", "Limits"):
         assert f"## {heading}" in text
+
+
+def test_tiny_fast_is_a_transformer_over_the_parts_of_tiny(photo: Image.Image) -> None:
+    fast, tiny = resolve("tiny-fast"), resolve("tiny")
+    assert fast.card is not None and fast.card.trained and fast.card.transformer.asymmetric
+    assert (fast.name, fast.autoencoder, fast.text) == ("tiny-fast", tiny.autoencoder, tiny.text)
+    assert resolve("tiny-fast", text=Path("mine")).text == Path("mine")
+    folders = {f.parent.name for f in FAST.rglob("*.safetensors")}
+    assert folders == {"transformer"}
+    pipeline = Pipeline.from_pretrained("tiny-fast")
+    result = pipeline.edit(photo, "make it night", seed=3, count=2)
+    assert result.metadata["steps"] == 4
+    assert pipeline.context_cache is not None
+    assert pipeline.context_cache.computed == {"context": 1, "text": 1}
+
+
+def test_both_are_small() -> None:
+    assert sum(f.stat().st_size for folder in (FOLDER, FAST) for f in folder.rglob("*") if f.is_file()) <= LIMIT
