@@ -45,7 +45,7 @@ def follower(student: FluxTransformer, teacher: FluxTransformer, name: str | Non
         ConfigError: the student is symmetric, or the two have other shapes.
     """
     shape = replace(student.cfg, guidance_embed=student.cfg.guidance_embed or teacher.cfg.guidance_embed)
-    if shape != replace(shape, **vars(teacher.cfg) | {key: getattr(shape, key) for key in OWN}) or not shape.asymmetric:
+    if replace(teacher.cfg, **{key: getattr(shape, key) for key in OWN}) != shape or not shape.asymmetric:
         raise ConfigError(
             f"context_cache.teacher is for an asymmetric student of the shape of '{name}'; name one in model.start"
         )

@@ -14,9 +14,7 @@ from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.weights import load
 from inkontext.weights.card import Card
-from inkontext.weights.component import find_component
-from inkontext.weights.source import resolve
-from inkontext.weights.tensors import TensorFiles
+from inkontext.weights.source import resolve, resolve_autoencoder
 
 
 class Start(NamedTuple):
@@ -61,17 +59,7 @@ def model_folder(place: str) -> Path:
 
 def load_autoencoder(place: str) -> AutoEncoder:
     """The autoencoder of a run or a model folder, float32."""
-    from inkontext.weights.architecture import infer_autoencoder
-    from inkontext.weights.card import read_json
-
-    folder = model_folder(place) / "vae"
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelNotFoundError(f"'{folder}' holds no autoencoder; name the run or the model that has one")
-    component = find_component(TensorFiles(files), "autoencoder")
-    config = read_json(folder / "config.json")
-    scale, shift = float(config["scaling_factor"]), float(config["shift_factor"])
-    cfg = infer_autoencoder(component, scale, shift, int(config["norm_num_groups"]))
+    component, cfg = load.autoencoder_of(resolve_autoencoder(model_folder(place)))
     module = load.load_autoencoder(component, cfg, load.place_all("cpu", torch.float32))
     return module.requires_grad_(True)
 
