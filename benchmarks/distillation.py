@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.table import show
+from inkontext.data.world.bench import CATEGORIES
 from inkontext.evaluation.statistics import middle
 from inkontext.evaluation.world.plan import Plan
 from inkontext.evaluation.world.run import evaluate
@@ -31,7 +32,6 @@ from inkontext.pipeline import Pipeline
 from inkontext.training.start import model_folder
 
 MANY, FEW = 28, 4
-TASKS = ("local", "global", "character", "text", "style")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if entry.model not in pipelines:
             pipelines[entry.model] = Pipeline.from_pretrained(model_folder(entry.model))
         pipeline = pipelines[entry.model]
-        plan = plan or Plan(given.size or pipeline.resolution, given.seed, given.limit, TASKS)
+        plan = plan or Plan(given.size or pipeline.resolution, given.seed, given.limit, tuple(CATEGORIES))
         row, right[entry.name] = measure(entry, pipeline, plan, given.out)
         rows.append(row)
     assert plan is not None

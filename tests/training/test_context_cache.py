@@ -164,6 +164,7 @@ def test_it_gets_the_guidance_input_of_its_teacher(debug_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ('context_cache={teacher="debug", time=0.5}', "keeps its own time; remove time or teacher"),
         ("context_cache.flow=2", "less than or equal to 1"),
         ("context_cache.guidance=[3.0, 1.0]", r"guidance \[3.0, 1.0\] is no range"),
         ("stage=kontext", r"stage 'kontext' does not read the table \[context_cache\]"),

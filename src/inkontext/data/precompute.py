@@ -198,7 +198,7 @@ def load_encoders(
     """
     from inkontext.training.start import load_autoencoder, model_folder
     from inkontext.weights import load
-    from inkontext.weights.source import resolve
+    from inkontext.weights.source import resolve, shared_parts
 
     autoencoder = load_autoencoder(model)
     if towers_of is None or text is False:
@@ -206,7 +206,7 @@ def load_encoders(
             raise ModelNotFoundError("there are no towers to encode the instructions with; name a model that has them")
         return Encoders(autoencoder, None, device, dtype)
     folder = model_folder(towers_of)
-    if text is None and not (folder / "text_encoder_2").is_dir():
+    if text is None and not (shared_parts(folder) / "text_encoder_2").is_dir():
         return Encoders(autoencoder, None, device, dtype)
     source = resolve(folder)
     length = load.sampling_of(source, load.transformer_of(source)[1]).text_length

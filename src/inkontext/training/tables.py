@@ -223,6 +223,8 @@ class ContextCacheSection(Section):
 
     @model_validator(mode="after")
     def _range(self) -> ContextCacheSection:
+        if self.teacher is not None and "time" in self.model_fields_set:
+            raise ValueError("a student that goes on with another teacher keeps its own time; remove time or teacher")
         if self.guidance is not None and not 0 <= self.guidance[0] <= self.guidance[1]:
             raise ValueError(f"guidance {list(self.guidance)} is no range; give [lowest, highest], from 0 on")
         return self

@@ -60,8 +60,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """
     path = _locate(name_or_path)
     folder = path.parent if path.is_file() else path
-    if folder.parent == SHIPPED and folder.name in SHARING:
-        shared = SHIPPED / SHARING[folder.name]
+    if (shared := shared_parts(folder)) != folder:
         autoencoder, text = autoencoder or shared / "vae", text or shared
     transformer, own_autoencoder = _split_files(path) if path.is_file() else _folder_files(path)
     if autoencoder is not None:
@@ -84,6 +83,11 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
         card=read_card(folder / CARD),
         configs=configs,
     )
+
+
+def shared_parts(folder: Path) -> Path:
+    """The folder that has the autoencoder and text parts of a model: its own, but for a shipped variant."""
+    return SHIPPED / SHARING[folder.name] if folder.parent == SHIPPED and folder.name in SHARING else folder
 
 
 def resolve_autoencoder(name_or_path: str | Path) -> Source:
