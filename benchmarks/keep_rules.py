@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from inkontext.geometry import GRID
+from inkontext.session.keep import local_mean, widened
 
 _HALF: Final = 0.5  # DiffEdit's threshold on the map scaled to [0, 1]
 
@@ -24,18 +25,18 @@ def drawn_alone(before: Image.Image, drawn: Image.Image) -> np.ndarray:
     """
     old, new = (torch.from_numpy(np.array(im, dtype=np.float32)).permute(2, 0, 1)[None] for im in (before, drawn))
     reach = max(1, min(old.shape[-2:]) // 128)
-    moved = _mean(new - old, reach).abs().amax(dim=1, keepdim=True)
+    moved = local_mean(new - old, reach).abs().amax(dim=1, keepdim=True)
     noise = float(np.percentile(moved.numpy(), 25))
     if noise > 4:
         return np.ones(moved.shape[-2:], np.float32)
-    around = _mean(old * old, 4 * reach) - _mean(old, 4 * reach) ** 2
+    around = local_mean(old * old, 4 * reach) - local_mean(old, 4 * reach) ** 2
     contrast = around.clamp(min=0).sqrt().amax(dim=1, keepdim=True)
     threshold = (0.7 * contrast).clamp(min=min(max(8 * noise, 12.0), 20.0))
     region, room = (moved > threshold).float(), (moved > threshold / 2).float()
-    while not torch.equal(wider := torch.maximum(region, _wide(region, 1) * room), region):
+    while not torch.equal(wider := torch.maximum(region, widened(region, 1) * room), region):
         region = wider
-    closed = -_wide(-_wide(region, 2 * reach), 2 * reach)
-    return _mean(_wide(closed, reach), reach)[0, 0].clamp(0, 1).numpy()
+    closed = -widened(-widened(region, 2 * reach), 2 * reach)
+    return local_mean(widened(closed, reach), reach)[0, 0].clamp(0, 1).numpy()
 
 
 def differs(hoped: Tensor, idle: Tensor) -> np.ndarray:
@@ -48,11 +49,3 @@ def differs(hoped: Tensor, idle: Tensor) -> np.ndarray:
     far = (hoped - idle).abs().mean(dim=1, keepdim=True)
     scaled = (far - far.min()) / (far.max() - far.min()).clamp(min=1e-9)
     return F.interpolate((scaled > _HALF).float(), scale_factor=GRID // 2)[0, 0].numpy()
-
-
-def _wide(mask: Tensor, reach: int) -> Tensor:
-    return F.max_pool2d(mask, 2 * reach + 1, stride=1, padding=reach)
-
-
-def _mean(x: Tensor, reach: int) -> Tensor:
-    return F.avg_pool2d(x, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)

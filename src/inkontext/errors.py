@@ -81,6 +81,11 @@ class SessionError(InKontextError):
     """A session that is in use, damaged or of another model, or a step it cannot take."""
 
 
+def one_line(error: BaseException) -> str:
+    """An error's words on one line, its kind's name where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; PyTorch's own are RuntimeErrors, told by their words."""
     return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))

@@ -11,7 +11,6 @@ from PIL import Image
 from skimage import data
 
 from tests.cli.conftest import Cli
-from tests.cli.test_main import HEAVY, HELP, loaded
 
 KEYS = {
     "shift_x", "shift_y", "scale", "rotation", "untouched_psnr", "quality", "overlap", "untouched_share", "reason",
@@ -26,10 +25,6 @@ def pictures(here: Path) -> Image.Image:
     whole.crop((5, 5, 125, 95)).save(here / "before.png")
     whole.crop((9, 2, 129, 92)).save(here / "after.png")
     return whole
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "alignment", "--help"')) & HEAVY
 
 
 def test_the_table_and_the_file(cli: Cli, here: Path, pictures: Image.Image) -> None:

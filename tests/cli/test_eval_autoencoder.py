@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Cli
-from tests.cli.test_main import HEAVY, HELP, loaded
 
 
 @pytest.fixture
@@ -22,10 +21,6 @@ def pictures(here: Path) -> Path:
         small = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8))
         small.resize((64, 48), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
     return Path("pictures")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "autoencoder", "--help"')) & HEAVY
 
 
 def test_a_model_on_a_folder_and_its_list_again(cli: Cli, here: Path, pictures: Path, debug_folder: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
 
 OWN = "def colour(picture):\n    return [*picture.resize((1, 1)).getpixel((0, 0))]\n"
 
@@ -20,10 +19,6 @@ def pictures(here: Path) -> Path:
     for turn, colour in enumerate(("red", "red", "purple", "blue")):
         Image.new("RGB", (8, 8), colour).save(here / f"{turn}.png")
     return here
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "identity", "--help"')) & HEAVY
 
 
 def test_a_series_of_files_with_ones_own_function(cli: Cli, pictures: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from inkontext.evaluation.kontextbench import run as kontextbench
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
 from tests.evaluation.kontextbench.fixture import small_bench
 
 METRICS = ("--metrics", "text_similarity,text_exact,identity")
@@ -25,10 +24,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(here: Path, made: Path) -> Path:
     shutil.copytree(made, here / "bench")
     return Path("bench")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "kontextbench", "--help"')) & HEAVY
 
 
 def test_a_model_is_measured_and_goes_on(cli: Cli, here: Path, bench: Path, debug_folder: Path) -> None:

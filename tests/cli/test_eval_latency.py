@@ -8,11 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "latency", "--help"')) & HEAVY
 
 
 def test_a_model_in_a_fresh_process_beside_one_that_is_not_there(cli: Cli, here: Path, debug_folder: Path) -> None:

@@ -11,7 +11,6 @@ from PIL import Image
 
 from inkontext.evaluation.preference.study import read_study
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
 
 
 @pytest.fixture
@@ -22,11 +21,6 @@ def systems(here: Path) -> list[str]:
             colour = np.random.default_rng(10 * s + n).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(colour).resize((32, 32)).save(here / name / f"{n:04d}.png")
     return ["a=a", "b=b", "c=c"]
-
-
-@pytest.mark.parametrize("arguments", ['"eval", "preference", "--help"', '"eval", "preference", "rate", "--help"'])
-def test_help_imports_nothing_heavy(arguments: str) -> None:
-    assert not loaded(HELP.format(arguments=arguments)) & HEAVY
 
 
 def test_from_pictures_to_ratings(cli: Cli, here: Path, systems: list[str]) -> None:

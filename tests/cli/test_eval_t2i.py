@@ -9,7 +9,6 @@ import pytest
 
 from inkontext.evaluation.t2i import run as t2i
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
 
 OWN = "def bright(picture, prompt):\n    return picture.convert('L').resize((1, 1)).getpixel((0, 0)) / 255\n"
 
@@ -21,10 +20,6 @@ def prompts(here: Path) -> Path:
     )
     (here / "own.py").write_text(OWN)
     return Path("own.csv")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    assert not loaded(HELP.format(arguments='"eval", "t2i", "--help"')) & HEAVY
 
 
 def test_a_model_is_measured_and_goes_on(cli: Cli, here: Path, prompts: Path, debug_folder: Path) -> None:

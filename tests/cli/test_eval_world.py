@@ -10,12 +10,6 @@ import pytest
 
 from inkontext.evaluation.world import run as world
 from tests.cli.conftest import Cli, names
-from tests.cli.test_main import HEAVY, HELP, loaded
-
-
-@pytest.mark.parametrize("arguments", ['"eval", "--help"', '"eval", "world", "--help"'])
-def test_help_imports_nothing_heavy(arguments: str) -> None:
-    assert not loaded(HELP.format(arguments=arguments)) & HEAVY
 
 
 def test_a_model_is_measured_and_goes_on(cli: Cli, here: Path, debug_folder: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import inkontext
+from inkontext.cli.eval import app as evaluation
 from inkontext.cli.main import app
 from tests.cli.conftest import Cli
 
 VERBS = ("edit", "chat", "generate", "convert", "inspect", "models", "doctor")
+BENCHES = sorted(c.name or "" for c in (*evaluation.registered_commands, *evaluation.registered_groups))
 HEAVY = {"torch", "transformers", "diffusers", "numpy", "PIL", "safetensors"}
 
 
@@ -26,7 +28,7 @@ def loaded(code: str) -> set[str]:
 HELP = """
 import sys
 from inkontext.cli.main import main
-sys.argv = ["inkontext", {arguments}]
+sys.argv = ["inkontext", *"{words}".split()]
 try:
     main()
 except SystemExit as left:
@@ -34,9 +36,14 @@ except SystemExit as left:
 """
 
 
-@pytest.mark.parametrize("arguments", ['"--help"', '"edit", "--help"', '"--version"'])
-def test_help_imports_nothing_heavy(arguments: str) -> None:
-    assert not loaded(HELP.format(arguments=arguments)) & HEAVY
+@pytest.mark.parametrize("words", ["--help", "--version", "edit --help", "eval --help", "eval preference rate --help"])
+def test_help_imports_nothing_heavy(words: str) -> None:
+    assert not loaded(HELP.format(words=words)) & HEAVY
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_help_of_a_bench_imports_nothing_heavy(bench: str) -> None:
+    assert not loaded(HELP.format(words=f"eval {bench} --help")) & HEAVY
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from inkontext.errors import OptionError
+from inkontext.errors import OptionError, one_line
 from inkontext.evaluation.score import Last
 from inkontext.evaluation.world.systems import digest
 from inkontext.runtime.device import choose_device
@@ -24,7 +24,7 @@ def _load(kind: Any, folder: Path, **options: Any) -> Any:
         with no_bars():
             return kind.from_pretrained(folder, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise OptionError(f"'{folder}' holds no {kind.__name__} that can be loaded ({reason}); check it") from error
 
 

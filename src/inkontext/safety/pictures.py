@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from inkontext.errors import PictureError
+from inkontext.errors import PictureError, one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # MPO is opened by JPEG's reader
 MAX_PIXELS = 128_000_000
@@ -71,7 +71,7 @@ def read_picture(source: PictureLike, *, reference: bool = False, most: int | No
     try:
         return Picture(image.convert("RGB")) if reference else _normalise(image)
     except DAMAGE as error:
-        name, reason = _describe(source), _reason(error)
+        name, reason = _describe(source), one_line(error)
         raise PictureError(f"{name} cannot be converted to RGB ({reason}); re-save it as PNG") from error
 
 
@@ -113,7 +113,7 @@ def _identify(file: IO[bytes], name: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name} claims more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
     except DAMAGE as error:
-        raise PictureError(f"{name} is damaged or cut short ({_reason(error)}); get the file again") from error
+        raise PictureError(f"{name} is damaged or cut short ({one_line(error)}); get the file again") from error
 
 
 def _load(image: Image.Image, name: str, most: int | None) -> Image.Image:
@@ -123,13 +123,8 @@ def _load(image: Image.Image, name: str, most: int | None) -> Image.Image:
             warnings.simplefilter("ignore")
             image.load()
     except (*DAMAGE, Image.DecompressionBombError) as error:
-        raise PictureError(f"{name} is damaged or cut short ({_reason(error)}); get the file again") from error
+        raise PictureError(f"{name} is damaged or cut short ({one_line(error)}); get the file again") from error
     return image
-
-
-def _reason(error: BaseException) -> str:
-    """An error's words on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check_size(image: Image.Image, name: str, most: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from PIL import Image
 
-from inkontext.errors import Cancelled, InKontextError, OptionError, SessionError, is_out_of_memory
+from inkontext.errors import Cancelled, InKontextError, OptionError, SessionError, is_out_of_memory, one_line
 from inkontext.reading import Reader, asked_words
 from inkontext.result import Callback
 from inkontext.safety.provenance import check_suffix, save_picture
@@ -101,7 +101,7 @@ class Chat:
         except Cancelled:
             return Message("the edit was cancelled; nothing else changed", error=True)
         except InKontextError as error:
-            return Message(_one_line(str(error)), error=True)
+            return Message(one_line(error), error=True)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -241,7 +241,3 @@ def _words(name: str, rest: str, wanted: str, least: int, most: int) -> list[str
 def _nothing(name: str, rest: str) -> None:
     if rest:
         raise OptionError(f"/{name} takes nothing after it, not '{rest}'")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

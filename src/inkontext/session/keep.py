@@ -53,32 +53,32 @@ def change_of(before: Image.Image, drawn: Image.Image, expected: Image.Image) ->
         chance = float(np.percentile(_moved(mean, new, reach).numpy(), CHANCE))
         threshold = min(max(TIMES * chance, LEAST), MOST)
         changed = _grow(evidence > threshold, evidence > threshold * LOW)
-        changed = -_wide(-_wide(changed, 2 * reach), 2 * reach)  # closed
-    return _mean(_wide(changed, reach), reach)[0, 0].clamp(0, 1).numpy()
+        changed = -widened(-widened(changed, 2 * reach), 2 * reach)  # closed
+    return local_mean(widened(changed, reach), reach)[0, 0].clamp(0, 1).numpy()
 
 
 def _moved(a: Tensor, b: Tensor, reach: int) -> Tensor:
     """How far the means around every pixel are apart, in the channel where it is most, `[1, 1, H, W]`."""
-    return _mean(b - a, reach).abs().amax(dim=1, keepdim=True)
+    return local_mean(b - a, reach).abs().amax(dim=1, keepdim=True)
 
 
 def _grow(seeds: Tensor, through: Tensor) -> Tensor:
     """The seeds with everything of `through` that touches them, float `[1, 1, H, W]`."""
     region, room = seeds.float(), through.float()
     for _ in range(max(region.shape)):
-        wider = torch.maximum(region, _wide(region, 1) * room)
+        wider = torch.maximum(region, widened(region, 1) * room)
         if torch.equal(wider, region):
             break
         region = wider
     return region
 
 
-def _wide(mask: Tensor, reach: int) -> Tensor:
-    """Grown by `reach` pixels in every direction; `-_wide(-mask)` is shrunk."""
+def widened(mask: Tensor, reach: int) -> Tensor:
+    """Grown by `reach` pixels in every direction; `-widened(-mask)` is shrunk."""
     return F.max_pool2d(mask, 2 * reach + 1, stride=1, padding=reach)
 
 
-def _mean(x: Tensor, reach: int) -> Tensor:
+def local_mean(x: Tensor, reach: int) -> Tensor:
     """The mean over `2 reach + 1` pixels both ways; beyond the border nothing is counted."""
     return F.avg_pool2d(x, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
 

@@ -155,13 +155,10 @@ class Ui:
     def slow(self, steps: int = 100, true_cfg: int = 4) -> None:
         """Settings with which an edit takes as long as it has steps, twice that with true CFG."""
         self.page.get_by_role("button", name="More").click()
-        wanted = {self.page.locator(f"#ik-{name} input[type=number]"): str(value)
-                  for name, value in (("steps", steps), ("true-cfg", true_cfg))}  # fmt: skip
-        # The fields may be drawn anew just after they came to sight, and lose what was typed.
-        while missing := [one for one, value in wanted.items() if one.input_value() != value]:
-            for one in missing:
-                one.fill(wanted[one])
-                one.press("Tab")
+        for name, value in (("steps", steps), ("true-cfg", true_cfg)):
+            field = self.page.locator(f"#ik-{name} input[type=number]")
+            field.fill(str(value))
+            field.press("Tab")
 
     def draw(self, tool: str, *points: tuple[float, float]) -> None:
         """Draw on the picture; coordinates are its fractions."""

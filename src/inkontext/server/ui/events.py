@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import gradio as gr
 
-from inkontext.errors import InKontextError
+from inkontext.errors import InKontextError, one_line
 from inkontext.roles import Reference
 from inkontext.server.ui import views
 from inkontext.server.ui.desk import Desk, Wish
 from inkontext.server.ui.examples import Example
-from inkontext.server.ui.job import Job, data_uri, one_line
+from inkontext.server.ui.job import Job, data_uri
 from inkontext.server.ui.layout import Parts
 from inkontext.server.ui.settings import MATCH, Recalled, read_seed, recall, speeds
 
@@ -29,7 +29,12 @@ def wire(page: gr.Blocks, desk: Desk, parts: Parts, examples: tuple[Example, ...
     shown: list[Any] = [parts.name, parts.stage, parts.tree, parts.message, parts.picker]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    page.load(hands.load, None, shown, **quiet)
+    # Built open and shut here: Gradio draws what is built shut anew just after its first opening, and what was typed is
+    # lost.
+    folds = [parts.by_keyboard, parts.more]
+    page.load(lambda: [gr.Accordion(open=False) for _ in folds], None, folds, **quiet).then(
+        hands.load, None, shown, **quiet
+    )
     parts.source.upload(hands.begin, [parts.source, parts.name], [*shown, parts.source], **quiet)
     parts.stage.example(hands.example, parts.name, [*shown, parts.prompt], **quiet)
     parts.picker.input(hands.open, [parts.picker, parts.name], shown, **quiet)

@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from inkontext.errors import Cancelled, InKontextError, is_out_of_memory
+from inkontext.errors import Cancelled, InKontextError, is_out_of_memory, one_line
 from inkontext.geometry import Size, frame_for
 from inkontext.result import Callback, Progress
 
@@ -145,8 +145,3 @@ def data_uri(image: Image.Image, side: int | None = None) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=85)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def one_line(error: BaseException) -> str:
-    """An error's words on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

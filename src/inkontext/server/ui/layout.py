@@ -49,6 +49,7 @@ class Parts:
     picker: gr.Dropdown
     references_drop: gr.File
     references_list: gr.HTML
+    by_keyboard: gr.Accordion
     written: gr.Textbox
     mask: gr.File
     prompt: gr.Textbox
@@ -66,6 +67,7 @@ class Parts:
     negative: gr.Textbox
     keep: gr.Checkbox
     anchor: gr.Checkbox
+    more: gr.Accordion
     recall: gr.File
 
 
@@ -97,7 +99,7 @@ def _left() -> dict[str, Any]:
     with gr.Group(elem_classes="ik-panel"):
         _heading("Point at it")
         _own("tools", elem_id="ik-tools")
-        with gr.Accordion("With the keyboard, or from a file", open=False):
+        with gr.Accordion("With the keyboard, or from a file", elem_classes="ik-fold") as own["by_keyboard"]:
             own["written"] = gr.Textbox(
                 "", label="Cues in words, a line each", lines=2, elem_id="ik-written",
                 placeholder="ellipse:0.2,0.3,0.25,0.2,red", info="left, top, width, height; fractions of the picture",
@@ -150,7 +152,7 @@ def _right(pipeline: Pipeline) -> dict[str, Any]:
             elem_id="ik-anchor",
             info="Against slow change of a face",
         )
-        with gr.Accordion("More", open=False, elem_id="ik-more"):
+        with gr.Accordion("More", elem_id="ik-more", elem_classes="ik-fold") as own["more"]:
             top = max(4 * sampling.steps, 100)
             own["steps"] = gr.Slider(1, top, value=sampling.steps, step=1, label="Steps", elem_id="ik-steps")
             own["solver"] = gr.Dropdown(list(SAMPLERS), value=sampling.solver, label="Solver", elem_id="ik-solver")
