@@ -138,16 +138,20 @@ def test_it_does_not_begin_from_its_own_kind(made: Path, make: Make) -> None:
         make("context-cache", f'model.start="{made}"')
 
 
-def test_it_goes_on_with_another_teacher(made: Path, make: Make, debug_folder: Path) -> None:
-    _, stage = make("context-cache", f'model.start="{made}"', f'context_cache.teacher="{debug_folder}"', "batch=2")
+def test_it_goes_on_with_another_teacher(made: Path, make: Make, tmp_path: Path) -> None:
+    other = make_untrained(tmp_path / "other", "debug", seed=1)
+    _, stage = make("context-cache", f'model.start="{made}"', f'context_cache.teacher="{other}"', "batch=2")
     assert isinstance(stage, ContextCacheStage)
     began = transformer_of(resolve(made))[1]
     assert stage.transformer.cfg == began and not stage.teacher.cfg.asymmetric
     kept = load_start(str(made)).transformer.state_dict()
     assert all(torch.equal(v, kept[k]) for k, v in stage.transformer.state_dict().items())
+    shared = load_start(str(other))
+    for mine, its in ((stage.towers.t5, shared.towers.t5), (stage.autoencoder, shared.autoencoder)):
+        assert all(torch.equal(v, its.state_dict()[k]) for k, v in mine.state_dict().items())
     stage.update(0, next(stage.batches(0)), step_generator(0, 0))
     with pytest.raises(ConfigError, match="is for an asymmetric student of the shape of"):
-        make("context-cache", f'context_cache.teacher="{debug_folder}"')
+        make("context-cache", f'context_cache.teacher="{other}"')
 
 
 def test_it_gets_the_guidance_input_of_its_teacher(debug_folder: Path) -> None:

@@ -69,12 +69,15 @@ def start_autoencoder(config: RunConfig, preset: Preset) -> AutoEncoder:
 def start_flow(config: RunConfig, preset: Preset) -> Start:
     """What a flow stage begins with: `model.start`, or new networks around `model.autoencoder`.
 
+    The teacher instead of `model.start`, where `context_cache.teacher` names one.
+
     Raises:
         ConfigError: neither is given, or they do not fit together.
     """
     section = config.model
     if section.start is not None:
-        start = load_start(section.start)
+        teacher = config.context_cache.teacher if config.context_cache else None
+        start = load_start(teacher or section.start)
         if section.autoencoder is not None:
             start = start._replace(autoencoder=load_autoencoder(section.autoencoder))
         if section.grow:

@@ -26,7 +26,7 @@ from inkontext.training.config import RunConfig
 from inkontext.training.features import block_features, unlike
 from inkontext.training.start import Start, load_start
 from inkontext.training.tables import ContextCacheSection
-from inkontext.training.teacher import TaughtStage, frozen_towers
+from inkontext.training.teacher import TaughtStage
 
 OWN = ("asymmetric", "context_time", "guidance_embed")  # in which a student may differ from its teacher
 
@@ -57,8 +57,9 @@ def follower(student: FluxTransformer, teacher: FluxTransformer, name: str | Non
 class ContextCacheStage(TaughtStage):
     """Learns as a flow stage does, but the velocity of the frozen `teacher`.
 
-    The student begins as its teacher, or, where `context_cache.teacher` names one, as the asymmetric start is; of a
-    teacher with a guidance input it then gets that input, if it has none.
+    `start` is the teacher. The student begins as that one, or, where `context_cache.teacher` names it, with the
+    transformer of the asymmetric `model.start`; text towers and autoencoder are the teacher's either way, so that the
+    two models can share them.
 
     Raises:
         ConfigError: teacher and student do not fit, or the teacher lacks the input that a guidance is drawn for.
@@ -67,20 +68,16 @@ class ContextCacheStage(TaughtStage):
     def __init__(self, config: RunConfig, start: Start, device: torch.device) -> None:
         self.distil = config.context_cache or ContextCacheSection()
         named = self.distil.teacher or config.model.start
-        taught = start if self.distil.teacher is None else load_start(self.distil.teacher)
-        teacher, towers = taught.transformer, taught.towers
+        teacher = start.transformer
         if teacher.cfg.asymmetric:
             raise ConfigError(f"'{named}' is asymmetric already; its teacher is the symmetric model it was made from")
         if self.distil.guidance is not None and not teacher.cfg.guidance_embed:
             raise ConfigError(f"'{named}' has no guidance input to draw a guidance for; remove context_cache.guidance")
-        if taught is start:
-            student = start.with_transformer(asymmetric(teacher, self.distil.time))
+        if self.distil.teacher is None:
+            student = asymmetric(teacher, self.distil.time)
         else:
-            student = start.with_transformer(follower(start.transformer, teacher, named))
-            student = student.with_sampling(guidance=taught.card.sampling.guidance)
-        super().__init__(config, student, device, teacher)
-        if taught is not start:
-            self.teacher_towers = frozen_towers(towers, device)
+            student = follower(load_start(str(config.model.start)).transformer, teacher, named)
+        super().__init__(config, start.with_transformer(student), device, teacher)
 
     def flops(self, target: int, image: int) -> int:
         return super().flops(target, image) + transformer_flops(self.teacher.cfg, image, self.towers.length)

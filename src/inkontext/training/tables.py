@@ -209,10 +209,11 @@ class LaddSection(Section):
 class ContextCacheSection(Section):
     """The stage `context-cache`, whose student learns the velocity of the model it starts from.
 
-    `teacher`: run or model folder of another teacher, for an asymmetric student that goes on. `flow`: share of the
-    flow-matching loss in the loss. `guidance`: range that every row's guidance is drawn from, for models that take it
-    as an input; where absent, all rows have the one of table [flow]. `time`: at which context and text are modulated.
-    `features`: weight of the distance from the teacher's tokens after each block.
+    `teacher`: run or model folder of another teacher, for an asymmetric student that goes on with its transformer, and
+    with the teacher's towers and autoencoder. `flow`: share of the flow-matching loss in the loss. `guidance`: range
+    that every row's guidance is drawn from, for models that take it as an input; where absent, all rows have the one of
+    table [flow]. `time`: at which context and text are modulated. `features`: weight of the distance from the teacher's
+    tokens after each block.
     """
 
     teacher: str | None = None
