@@ -15,6 +15,7 @@ from inkontext.errors import ConfigError, DataError, InKontextError, ModelNotFou
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS
 from inkontext.training.export import export_autoencoder
+from inkontext.training.flow import FlowStage
 
 
 def pairs(folder: Path) -> str:
@@ -112,3 +113,11 @@ def test_no_held_out_rows_is_told_at_once(make: Make, tmp_path: Path) -> None:
     save(Image.new("RGB", (64, 64), "red"), tmp_path / "set/a.png").with_suffix(".txt").write_text("a red square")
     with pytest.raises(ConfigError, match="no source has held-out rows; add `validation`"):
         make("t2i", "run_dir=run", f'data.sources=[{{kind="pairs", path="{tmp_path}/set"}}]')
+
+
+def test_a_joint_stage_is_asked_at_the_guidance_it_was_trained_at(make: Make, debug_folder: Path) -> None:
+    _, stage = make("kontext", f'model.start="{debug_folder}"', "flow.guidance=1.25", "batch=2")
+    assert isinstance(stage, FlowStage) and stage.card.sampling.guidance == 1.25
+    _, student = make("context-cache", f'model.start="{debug_folder}"', "batch=2")
+    assert isinstance(student, FlowStage)
+    assert student.card.sampling.guidance == PRESETS["debug"].sampling.guidance != 1.25

@@ -28,6 +28,7 @@ from inkontext.training.new_towers import new_towers
 from inkontext.training.safety import SafeFlowStage
 from inkontext.training.sources import held_out_mixture, mixture
 from inkontext.training.start import Start, load_autoencoder, load_start
+from inkontext.training.tables import FlowSection
 from inkontext.weights.card import Card
 
 DISTILLING = {"guidance": GuidanceStage, "ladd": LaddStage, "context-cache": ContextCacheStage}
@@ -97,6 +98,8 @@ def start_flow(config: RunConfig, preset: Preset) -> Start:
     padded = padded_to(start.towers, section.text_length or start.towers.length)
     towers = use_caches(config, start.autoencoder, padded)
     start = start._replace(card=replace(start.card, autoencoder=start.autoencoder.cfg), towers=towers)
+    if start.transformer.cfg.guidance_embed and config.stage not in DISTILLING:  # asked for what it was trained at
+        start = start.with_sampling(guidance=(config.flow or FlowSection()).guidance)
     return start.with_sampling(resolution=config.data.size, text_length=towers.length)
 
 
