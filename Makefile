@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all bench suite lint format docs clean
+.PHONY: demo test test-all soak bench suite lint format docs clean
 
 demo: .venv/installed
 	@$(BIN)/inkontext edit examples/friends.png "change the background to a beach" --seed 1 --out out/demo.png
@@ -14,6 +14,10 @@ test: .venv/installed-dev
 
 test-all: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 -m ""
+
+# Ten runs of the suite beside a busy loop on every core; hours.
+soak: .venv/installed-dev
+	$(BIN)/python -m benchmarks.soak --runs 10 --json benchmarks/results/soak.json
 
 bench: .venv/installed-dev
 	@mkdir -p benchmarks/results

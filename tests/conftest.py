@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from torch import Tensor, nn
 
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.load_profile("untimed")
+# A busy machine is no failure, and every run tries the same examples; `--hypothesis-profile=explore` tries new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("same")
 torch.set_num_threads(1)  # tiny tensors: a second thread costs more than it brings, more so on a busy machine
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of a run: what it left out, and the command that brings it."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", []))
+    parts = [f"{count} skipped ({reason})" for reason, count in reasons.items()]
+    if config.option.markexpr == "not slow":
+        parts.append("the slow tests (run them with: make test-all)")
+    if parts:
+        reporter.write_line("Not run: " + "; ".join(parts))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.session.painter import start
 
 pty = pytest.importorskip("pty")
 ROOT = Path(__file__).parents[2]
-WAIT = 150.0  # seconds; a process imports PyTorch first
+WAIT = 600.0  # seconds; a process imports PyTorch first, on a busy machine
 RUN = """
 import fcntl, sys, termios, time
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C is a signal
@@ -30,7 +29,7 @@ from tests.session.painter import Painter
 
 class Slow(Painter):
     def edit(self, image, prompt, *, callback, **more):
-        steps = 10_000 if "slow" in prompt else 1
+        steps = 10**9 if "slow" in prompt else 1
         for step in range(1, steps + 1):
             if callback(Progress(1, 1, step, steps, lambda: image)) is False:
                 raise Cancelled("cancelled")
@@ -75,13 +74,12 @@ class Typist:
         return before.decode(errors="replace")
 
     def interrupt(self) -> int:
-        """Ctrl-C until the chat ends: readline sees one that comes just before it waits for a key at the next key."""
-        ends = time.monotonic() + WAIT
-        while self.process.poll() is None and time.monotonic() < ends:
-            self.type("\x03")
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(2)
-        return self.process.wait(0)
+        """Ctrl-C, once: a second one could come while the process ends, and break that off.
+
+        A signal that comes just before readline waits for a key is seen only at the end of the line, so the line ends.
+        """
+        self.type("\x03\n")
+        return self.process.wait(WAIT)
 
     def close(self) -> None:
         self.process.kill()

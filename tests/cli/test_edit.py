@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +187,8 @@ def test_bad_input(case: str, cli: Cli, here: Path, photo: Image.Image, debug_fo
 
 @pytest.mark.parametrize("out", [None, "old.png"])
 def test_wrong_pictures_are_found_before_the_model_is(cli: Cli, here: Path, out: str | None) -> None:
-    started = time.perf_counter()
     outcome = cli("edit", "no.png", "x", "--model", "no-such-model", *(("--out", out) if out else ()))
     assert "picture 'no.png'" in refused(outcome, here, [])
-    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -303,23 +300,34 @@ def test_a_full_disk(
     assert (here / "a.png").read_text() == "old"
 
 
+SAMPLING = """
+from inkontext.cli.main import main
+from inkontext.model.transformer import FluxTransformer
+
+forward = FluxTransformer.forward
+def told(self, *arguments, **named):
+    print("sampling", flush=True)
+    return forward(self, *arguments, **named)
+FluxTransformer.forward = told
+main()
+"""
+
+
 def test_an_interrupt_in_mid_sampling(here: Path, picture: Path, debug_folder: Path) -> None:
     """A process of its own, stopped as Ctrl-C stops it, some steps after the model was loaded."""
-    script = Path(sys.executable).with_name("inkontext")
     process = subprocess.Popen(
-        [script, "edit", picture, "x", "-m", debug_folder, "--steps", "1000", "-n", "100", "--out", "a.png"],
+        [sys.executable, "-c", SAMPLING, "edit", picture, "x", "-m", debug_folder, "--steps", "1000", "-n", "100",
+         "--out", "a.png"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here, env=os.environ | {"COLUMNS": "200"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job may ignore it
     )  # fmt: skip
-    assert process.stderr is not None
-    assert process.stderr.readline().startswith("note:")
-    time.sleep(1)
-    assert process.poll() is None
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(3)] == ["sampling\n"] * 3
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate()
     assert process.returncode == 130
     assert Outcome(130, out, err).complaint == "interrupted; nothing was written"
-    assert out == "" and names(here) == ["photo.png"]
+    assert set(out.splitlines()) <= {"sampling"} and names(here) == ["photo.png"]
 
 
 # --- cues, names and text ---------------------------------------------------------------------------------

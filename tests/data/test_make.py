@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +25,6 @@ from inkontext.errors import DataError, OptionError
 def contents(folder: Path) -> dict[str, str]:
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def written(folder: Path) -> int:
-    """Files of rows or shards that are whole."""
-    return sum(p.name.startswith(("0", "shard-")) for p in folder.rglob("*"))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -77,15 +70,11 @@ def test_shards_as_an_independent_reader_sees_them(tmp_path: Path) -> None:
 def test_killed_and_made_again(tmp_path: Path, form: str) -> None:
     order = Order(72, 32, form)
     code = (
-        "import sys; from pathlib import Path; from inkontext.data import make as m; m.SHARD_ROWS = 4;"
-        f"m.make(Path(sys.argv[1]), m.Order(72, 32, {form!r}))"
+        "import sys; from pathlib import Path; from inkontext.data import make as m; from tests.killed import *;"
+        f"m.SHARD_ROWS = 4; kill_at_rename(9, sys.argv[1]); m.make(Path(sys.argv[1]), m.Order(72, 32, {form!r}))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "set")])
-    deadline = time.monotonic() + 30
-    while written(tmp_path / "set") < 6 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "set")], cwd=Path(__file__).parents[2])
+    assert ended.returncode == -signal.SIGKILL
     assert (tmp_path / "set" / MARKER).exists()
     with pytest.raises(DataError, match="half-written"):
         PairSource(tmp_path / "set", 32)

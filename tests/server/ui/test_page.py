@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from playwright.sync_api import Page, expect
 from inkontext.pipeline import Pipeline
 from inkontext.safety.provenance import read_metadata
 from inkontext.session import read_manifest
-from tests.server.ui.conftest import Ui, pixels
+from tests.server.ui.conftest import PAUSE, Ui, pixels
 
 
 def test_upload_edit_and_compare(ui: Ui, picture: Path) -> None:
@@ -59,10 +60,10 @@ def test_the_drift_of_every_turn_is_told(ui: Ui, picture: Path) -> None:
         assert f"{drift.untouched_share:.0%} of the picture was left alone" in told
 
 
-def test_cancel_half_way_leaves_the_picture_as_it_was(ui: Ui, picture: Path) -> None:
+def test_cancel_half_way_leaves_the_picture_as_it_was(ui: Ui, picture: Path, held: threading.Event) -> None:
     ui.begin(picture)
     before = (ui.folder / "session.json").read_bytes()
-    ui.slow()
+    ui.steps(PAUSE + 2)
     ui.say("Make it night")
     ui.page.click("#ik-edit")
     bar = ui.page.get_by_role("progressbar")
@@ -134,13 +135,13 @@ def test_cues_in_words_and_one_outside_the_picture(ui: Ui, picture: Path) -> Non
     expect(ui.page.locator("#ik-written textarea")).to_have_value("")
 
 
-def test_the_keyboard_does_everything(ui: Ui, picture: Path) -> None:
+def test_the_keyboard_does_everything(ui: Ui, picture: Path, held: threading.Event) -> None:
     ui.begin(picture)
     ui.page.locator("#ik-prompt textarea").focus()
     ui.page.keyboard.type("Make it night")
     ui.page.keyboard.press("Control+Enter")
     ui.at(1)
-    ui.slow()
+    ui.steps(PAUSE + 2)
     ui.page.locator("#ik-prompt textarea").focus()
     ui.page.keyboard.press("Control+Enter")
     expect(ui.page.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")

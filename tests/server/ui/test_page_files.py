@@ -61,6 +61,8 @@ def test_named_references_and_results_as_input(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.upload(picture, into="ik-refs-drop")
     ui.page.get_by_label("Name of reference 1").fill("hat")
+    ui.page.get_by_label("Name of reference 1").press("Tab")
+    expect(ui.page.get_by_label("Name of reference 1")).to_have_attribute("value", "hat")  # the server knows
     ui.edit("Put @hat on the cat", becomes=1)
     turn = read_manifest(ui.folder).turns[1]
     assert turn.how is not None
