@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 from diffusers import FluxKontextInpaintPipeline, FluxKontextPipeline
 from diffusers.pipelines.flux import pipeline_flux_kontext, pipeline_flux_kontext_inpaint
+from diffusers.schedulers import scheduling_flow_match_euler_discrete, scheduling_flow_match_lcm
 from PIL import Image
 
 from inkontext import geometry
@@ -56,6 +59,19 @@ def capture_latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 
     monkeypatch.setattr(Coder, "decode", spy)
     return caught
+
+
+SCHEDULERS: dict[str, dict[str, Any]] = {
+    "shift": {"use_dynamic_shifting": False, "shift": 5.0},
+    "another line": {"base_shift": 0.9, "max_shift": 2.0, "base_image_seq_len": 4, "max_image_seq_len": 64},
+    "linear": {"time_shift_type": "linear", "base_shift": 0.5},
+    "terminal": {"shift_terminal": 0.2},
+    "karras": {"use_karras_sigmas": True},
+    "exponential": {"use_exponential_sigmas": True},
+    "beta": {"use_beta_sigmas": True},
+    "stochastic": {"stochastic_sampling": True},
+    "LCM": {},
+}
 
 
 def pixel_gap(a: Image.Image, b: Image.Image) -> int:
@@ -105,6 +121,42 @@ def test_generate(pipeline: Pipeline, theirs: FluxKontextPipeline, monkeypatch: 
     result = pipeline.generate("a red cat", seed=3, steps=4, size=(80, 48), reference_numerics="diffusers")
     assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
     assert pixel_gap(result.images[0], expected) <= 1
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
+def test_a_foreign_scheduler(
+    kind: str, debug_folder: Path, tmp_path: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A diffusers folder without our card, scheduled otherwise; its noises are drawn as ours are."""
+    folder = shutil.copytree(debug_folder, tmp_path / "model")
+    (folder / "inkontext.json").unlink()
+    path = folder / "scheduler/scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | SCHEDULERS[kind]))
+    if kind == "LCM":
+        index = json.loads((folder / "model_index.json").read_text())
+        index["scheduler"] = ["diffusers", "FlowMatchLCMScheduler"]
+        (folder / "model_index.json").write_text(json.dumps(index))
+    theirs = FluxKontextPipeline.from_pretrained(folder)
+    theirs.set_progress_bar_config(disable=True)
+    width, height = geometry.reference_canvas(photo.size, geometry.ratio_buckets(64))
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(*_: Any, **__: Any) -> torch.Tensor:
+        return pack(torch.randn(1, 16, height // 8, width // 8, generator=generator))
+
+    for module in (scheduling_flow_match_euler_discrete, scheduling_flow_match_lcm):
+        monkeypatch.setattr(module, "randn_tensor", draw)
+    expected = theirs(
+        image=photo, prompt="make it red", width=width, height=height, max_area=width * height, guidance_scale=2.5,
+        num_inference_steps=4, max_sequence_length=64, generator=generator, output_type="latent",
+    ).images[0]  # fmt: skip
+    gaps = []
+    for place in (folder, debug_folder):
+        ours = Pipeline.from_pretrained(place, device="cpu", dtype="float32")
+        result = ours.edit(photo, "make it red", seed=3, steps=4, fit="reference", reference_numerics="diffusers")
+        gaps.append((pack(result.latents[0])[0] - expected).abs().max().item())
+    assert gaps[0] <= 1e-4
+    assert gaps[1] > 1e-2  # so the scheduler made a difference
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])

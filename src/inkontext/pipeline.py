@@ -20,7 +20,6 @@ from inkontext.cues import Cue
 from inkontext.errors import Cancelled
 from inkontext.flow.path import interpolate
 from inkontext.flow.solvers import CONSISTENCY, SOLVERS, consistency
-from inkontext.flow.timesteps import schedule
 from inkontext.loading import load_parts
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import Sampling
@@ -261,7 +260,7 @@ class Pipeline:
             self.transformer, numerics, text, context, grid, options.scheme, options.guidance, negative,
             options.true_cfg or 1.0, self.context_cache, self.model["fingerprint"],
         )  # fmt: skip
-        times = schedule(options.steps, grid[0] * grid[1], self.sampling.shift)
+        times = self.sampling.times(options.steps, grid[0] * grid[1])
         z = noise
         blend = None
         if request.mask is not None:

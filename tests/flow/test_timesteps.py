@@ -10,6 +10,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from inkontext.flow import timesteps as ts
 from inkontext.flow.path import log_snr
@@ -92,3 +93,9 @@ def test_schedule_equals_diffusers(steps: int, tokens: int) -> None:
 def test_no_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         ts.schedule(0, 64, FLUX)
+
+
+@pytest.mark.parametrize("a", [0.6, 0.3, 1.0, 2.5])
+def test_beta_quantiles_equal_scipys(a: float) -> None:
+    for p in (0.0, 1e-9, 0.01, 0.2, 0.5, 0.7, 0.99, 1.0):
+        assert ts.symmetric_beta_quantile(p, a) == pytest.approx(beta.ppf(p, a, a), abs=1e-12)

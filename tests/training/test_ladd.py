@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,15 @@ def test_mistakes_in_the_file(change: str, words: str) -> None:
 
 def test_the_config_of_tiny_is_valid() -> None:
     assert load_config(CONFIGS / "tiny/ladd.toml").stage == "ladd"
+
+
+def test_only_the_teacher_keeps_a_foreign_schedule(make: Make, debug_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(debug_folder, tmp_path / "foreign")
+    (folder / "inkontext.json").unlink()
+    path = folder / "scheduler/scheduler_config.json"
+    foreign = {"use_karras_sigmas": True, "shift_terminal": 0.1, "time_shift_type": "linear", "base_shift": 0.5}
+    path.write_text(json.dumps(json.loads(path.read_text()) | foreign))
+    stage = make("ladd", f'model.start="{folder}"')[1]
+    assert isinstance(stage, LaddStage)
+    assert stage.teacher_sampling.times(4, 64)[3] == pytest.approx(0.1)
+    assert stage.card.sampling.times(4, 64) == [1, 0.75, 0.5, 0.25, 0]

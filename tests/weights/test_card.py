@@ -13,7 +13,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from inkontext.errors import WeightsError
 from inkontext.model.presets import PRESETS, Sampling
-from inkontext.weights.card import Card, read_card, read_json, recognise, sampling_for, scheduler_json
+from inkontext.weights.card import Card, read_card, read_json, recognise, sampling_for
+from inkontext.weights.scheduler import scheduler_json
 
 presets = pytest.mark.parametrize("name", sorted(PRESETS))
 

@@ -42,7 +42,7 @@ def test_a_diffusers_folder(debug_folder: Path) -> None:
     assert (source.name, source.folder, source.text) == ("debug", debug_folder, debug_folder)
     assert [p.parent.name for p in (*source.transformer, *source.autoencoder)] == ["transformer", "vae"]
     assert source.card is not None
-    assert set(source.configs) == {"transformer", "vae", "scheduler"}
+    assert set(source.configs) == {"transformer", "vae", "scheduler", "index"}
 
 
 def test_a_single_file_and_the_autoencoder_beside_it(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ other names are Black Forest Labs' own, so that a configuration reads like their
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Sampling:
     `shift` is the pair of (packed target tokens, mu) points of the timestep shift's line, or None for
     no shift (schnell). `buckets` are the (width, height) canvases of edits; empty means a grid of
     16-pixel steps at `resolution` squared. `reference_scheme` is how context positions are laid out. `solver` is
-    one of `flow.solvers`; few-step models take `consistency`.
+    one of `flow.solvers`; few-step models take `consistency`. `shift_type`, `terminal` and `spacing` are what
+    diffusers' schedulers know beyond the paper's shift (`flow.timesteps.schedule`).
     """
 
     steps: int = 28
@@ -117,6 +120,37 @@ class Sampling:
     buckets: tuple[tuple[int, int], ...] = ()
     reference_scheme: str = "index"
     solver: str = "euler"
+    shift_type: Literal["exponential", "linear"] = "exponential"
+    terminal: float | None = None
+    spacing: Literal["uniform", "karras", "exponential", "beta"] = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.terminal is not None and not 0 < self.terminal < 1:
+            raise ValueError(f"the terminal time {self.terminal} is not between 0 and 1")
+        if self.shift is None:
+            if self.shift_type == "linear":
+                raise ValueError("a linear shift needs its line")
+            return
+        (n0, mu0), (n1, mu1) = self.shift
+        if n0 == n1 or not math.isfinite(mu0 + mu1):
+            raise ValueError(f"the shift {self.shift} is no line through two numbers of tokens")
+        rising = (mu1 - mu0) * (n1 - n0) >= 0
+        if self.shift_type == "linear" and not (rising and mu0 > 0 and mu0 * n1 > mu1 * n0):
+            raise ValueError(f"the linear shift {self.shift} is not above 0 at every number of tokens")
+
+    def mu(self, tokens: int) -> float:
+        """The shift of eq. 12 at a number of packed target tokens; 0 where there is none."""
+        from inkontext.flow.timesteps import mu_from_alpha, resolution_mu
+
+        mu = resolution_mu(tokens, self.shift) if self.shift else 0.0
+        return mu_from_alpha(mu) if self.shift and self.shift_type == "linear" else mu
+
+    def times(self, steps: int, tokens: int) -> list[float]:
+        """The `steps + 1` times from 1 to 0 at which a solver evaluates, for a number of packed target tokens."""
+        from inkontext.flow.timesteps import schedule
+
+        linear = self.shift_type == "linear"
+        return schedule(steps, tokens, self.shift, linear=linear, terminal=self.terminal, spacing=self.spacing)
 
 
 KONTEXT_BUCKETS = (

@@ -18,7 +18,7 @@ from torch import Tensor
 from inkontext.data.examples import Group, stack, to_float
 from inkontext.data.stream import batches
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
-from inkontext.flow.timesteps import resolution_mu, sample_logit_normal
+from inkontext.flow.timesteps import sample_logit_normal
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
@@ -116,9 +116,9 @@ class FlowStage:
 
     def draw_times(self, count: int, tokens: int, generator: torch.Generator) -> Tensor:
         """`[count]` training times of the logit-normal density, its mode by the number of target tokens."""
-        mu, line = self.section.mu, self.card.sampling.shift
+        mu = self.section.mu
         if mu == "auto":
-            mu = resolution_mu(tokens, line) if line else 0.0
+            mu = self.card.sampling.mu(tokens)
         return sample_logit_normal(count, mu, self.section.sigma, generator)
 
     def row_loss(

@@ -18,7 +18,7 @@ from inkontext.data.examples import Group, stack
 from inkontext.errors import ConfigError
 from inkontext.flow.path import data_from_velocity, interpolate
 from inkontext.flow.solvers import CONSISTENCY, consistency, euler
-from inkontext.flow.timesteps import sample_logit_normal, schedule
+from inkontext.flow.timesteps import sample_logit_normal
 from inkontext.model.discriminator import LaddHeads
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
@@ -63,7 +63,10 @@ class LaddStage(TaughtStage):
             raise ConfigError("an asymmetric teacher shows too little; name the symmetric model in ladd.teacher")
         if teacher.cfg.in_channels != start.transformer.cfg.in_channels:
             raise ConfigError(f"'{self.distil.teacher}' has other latents than the student; take a teacher of its kind")
-        student = start.with_sampling(steps=self.distil.steps, shift=None, solver=CONSISTENCY)
+        student = start.with_sampling(
+            steps=self.distil.steps, solver=CONSISTENCY, shift=None, shift_type="exponential", terminal=None,
+            spacing="uniform",
+        )  # fmt: skip
         super().__init__(config, student, device, teacher)
         if own_towers is not None:
             self.teacher_towers = frozen_towers(own_towers, device)
@@ -174,7 +177,7 @@ class LaddStage(TaughtStage):
             untold = self.predict(*rows, [""] * len(prompts), t, guidance)
             return untold + scale * (v - untold)
 
-        times = schedule(self.distil.teacher_steps, grid[0] * grid[1], self.teacher_sampling.shift)
+        times = self.teacher_sampling.times(self.distil.teacher_steps, grid[0] * grid[1])
         return euler(velocity, pack(noise.to(self.device)), times)
 
     @torch.no_grad()

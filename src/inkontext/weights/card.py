@@ -7,17 +7,16 @@ released FLUX checkpoint) the same facts are recognised from shapes, scheduler c
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from inkontext.errors import WeightsError
-from inkontext.flow.solvers import CONSISTENCY
 from inkontext.model.presets import PRESETS, AutoencoderConfig, Preset, Sampling, TransformerConfig
 from inkontext.storage import write_json
+from inkontext.weights.scheduler import scheduled
 
 CARD = "inkontext.json"
 FORMAT = 1
@@ -96,42 +95,10 @@ def recognise(name: str, cfg: TransformerConfig) -> Preset | None:
     return same[0] if same else None
 
 
-def sampling_for(name: str, cfg: TransformerConfig, scheduler: dict[str, Any] | None) -> Sampling:
+def sampling_for(
+    name: str, cfg: TransformerConfig, scheduler: dict[str, Any] | None, scheduler_class: str | None = None
+) -> Sampling:
     """How to sample a model that brings no card, with its scheduler config where there is one."""
     preset = recognise(name, cfg)
     sampling = preset.sampling if preset else Sampling(guidance=2.5 if cfg.guidance_embed else None)
-    if scheduler is None:
-        return sampling
-    try:
-        solver = CONSISTENCY if scheduler.get("stochastic_sampling", False) else sampling.solver
-        return replace(sampling, shift=_shift_of(scheduler), solver=solver)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"the scheduler config of '{name}' cannot be used ({error}); restore it") from error
-
-
-def _shift_of(scheduler: dict[str, Any]) -> tuple[tuple[int, float], tuple[int, float]] | None:
-    if not scheduler.get("use_dynamic_shifting", False):
-        shift = float(scheduler.get("shift", 1.0))
-        return None if shift == 1.0 else ((256, math.log(shift)), (4096, math.log(shift)))
-    return (
-        (int(scheduler.get("base_image_seq_len", 256)), float(scheduler.get("base_shift", 0.5))),
-        (int(scheduler.get("max_image_seq_len", 4096)), float(scheduler.get("max_shift", 1.15))),
-    )
-
-
-def scheduler_json(sampling: Sampling) -> dict[str, Any]:
-    """diffusers' `scheduler/scheduler_config.json` for the same schedule."""
-    (n0, mu0), (n1, mu1) = sampling.shift or ((256, 0.5), (4096, 1.15))
-    return {
-        "_class_name": "FlowMatchEulerDiscreteScheduler",
-        "_diffusers_version": "0.42.1",
-        "num_train_timesteps": 1000,
-        "shift": 3.0 if sampling.shift else 1.0,
-        "use_dynamic_shifting": sampling.shift is not None,
-        "base_image_seq_len": n0,
-        "max_image_seq_len": n1,
-        "base_shift": mu0,
-        "max_shift": mu1,
-        # diffusers' name of the same step: guess the data, noise it anew.
-        **({"stochastic_sampling": True} if sampling.solver == CONSISTENCY else {}),
-    }
+    return sampling if scheduler is None else scheduled(sampling, scheduler, name, scheduler_class)

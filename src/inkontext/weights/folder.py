@@ -14,9 +14,10 @@ from inkontext.model.text import TextTowers
 from inkontext.storage import write_json
 from inkontext.weights.architecture import autoencoder_json, transformer_json
 from inkontext.weights.autoencoder_map import autoencoder_map
-from inkontext.weights.card import CARD, Card, scheduler_json
+from inkontext.weights.card import CARD, Card
 from inkontext.weights.mapping import Entry
 from inkontext.weights.quiet import no_bars
+from inkontext.weights.scheduler import scheduler_json
 from inkontext.weights.tensors import write_sharded
 from inkontext.weights.transformer_map import transformer_map
 

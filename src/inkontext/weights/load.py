@@ -27,6 +27,7 @@ from inkontext.weights.card import sampling_for
 from inkontext.weights.component import Component, KeyReport, find_component, key_report
 from inkontext.weights.mapping import Entry
 from inkontext.weights.quiet import no_bars
+from inkontext.weights.scheduler import check_agreement
 from inkontext.weights.source import TEXT_PARTS, Source
 from inkontext.weights.tensors import TensorFiles
 from inkontext.weights.transformer_map import transformer_map
@@ -74,10 +75,19 @@ def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
 
 
 def sampling_of(source: Source, cfg: TransformerConfig) -> Sampling:
-    """How the model wants to be sampled."""
-    if source.card:
-        return source.card.sampling
-    return sampling_for(source.name, cfg, source.configs.get("scheduler"))
+    """How the model wants to be sampled. Raises WeightsError for a scheduler that we have not, or not the card's."""
+    scheduler, kind = source.configs.get("scheduler"), _scheduler_class(source)
+    if source.card is None:
+        return sampling_for(source.name, cfg, scheduler, kind)
+    if scheduler is not None:
+        check_agreement(source.card.sampling, scheduler, source.name, kind)
+    return source.card.sampling
+
+
+def _scheduler_class(source: Source) -> str | None:
+    """What `model_index.json` says, as `[library, class]`; diffusers believes it before the scheduler's own config."""
+    entry = source.configs.get("index", {}).get("scheduler")
+    return entry[1] if isinstance(entry, list) and len(entry) == 2 else None
 
 
 def load_transformer(component: Component, cfg: TransformerConfig, place: Placement) -> FluxTransformer:

@@ -35,7 +35,7 @@ class Source:
         transformer, autoencoder: safetensors files; several are shards of one.
         text: folder with the towers and tokenizers.
         card: the model's own description, if it has one.
-        configs: diffusers' JSON by component, those there are.
+        configs: diffusers' JSON by component, those there are; `index` is `model_index.json`.
     """
 
     name: str
@@ -71,6 +71,7 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
             "transformer": folder / "transformer/config.json",
             "vae": folder / "vae/config.json",
             "scheduler": folder / "scheduler/scheduler_config.json",
+            "index": folder / "model_index.json",
         }.items()
         if file.exists()
     }
