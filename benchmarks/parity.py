@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,11 +22,11 @@ from diffusers import (
 )
 from diffusers.pipelines.flux import pipeline_flux_kontext, pipeline_flux_kontext_inpaint
 from PIL import Image
-from tests.conftest import fill_module
-from tests.model import test_golden as golden_model
 
+from benchmarks.golden import GOLDEN, fill_module, golden_inputs
 from benchmarks.table import report
 from inkontext import Pipeline, geometry
+from inkontext.coding import Coder
 from inkontext.flow.timesteps import resolution_mu, schedule
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS, AutoencoderConfig
@@ -65,7 +66,8 @@ def networks() -> list[Row]:
             vec_in_dim=32, context_in_dim=48,
         )  # fmt: skip
         torch.manual_seed(0)
-        ours, theirs = FluxTransformer(cfg), FluxTransformer2DModel.from_config(transformer_json(cfg))
+        ours = FluxTransformer(cfg)
+        theirs: Any = FluxTransformer2DModel.from_config(transformer_json(cfg))
         theirs.load_state_dict(translated(ours, transformer_map(cfg)))
         ids = image_ids((6, 5), [(5, 6), (4, 4)])
         img, txt, y = torch.randn(2, len(ids), cfg.in_channels), torch.randn(2, 7, 48), torch.randn(2, 32)
@@ -73,13 +75,14 @@ def networks() -> list[Row]:
         a = ours(img, ids, txt, text_ids(7), t, y, g)
         b = theirs(img, txt, y, t, ids, text_ids(7), g, return_dict=False)[0]
         worst = max(worst, relative(a, b))
-    cfg = AutoencoderConfig(ch=64)
-    ours, theirs = AutoEncoder(cfg), AutoencoderKL.from_config(autoencoder_json(cfg))
-    theirs.load_state_dict(translated(ours, autoencoder_map(cfg)))
+    small = AutoencoderConfig(ch=64)
+    coder = AutoEncoder(small)
+    other: Any = AutoencoderKL.from_config(autoencoder_json(small))
+    other.load_state_dict(translated(coder, autoencoder_map(small)))
     x = torch.rand(1, 3, 64, 96) * 2 - 1
-    z = ours.encode(x)
-    encode = relative(z, (theirs.encode(x).latent_dist.mode() - cfg.shift_factor) * cfg.scale_factor)
-    decode = relative(ours.decode(z), theirs.decode(z / cfg.scale_factor + cfg.shift_factor).sample)
+    z = coder.encode(x)
+    encode = relative(z, (other.encode(x).latent_dist.mode() - small.shift_factor) * small.scale_factor)
+    decode = relative(coder.decode(z), other.decode(z / small.scale_factor + small.shift_factor).sample)
     return [
         row("transformer, worst of all presets, fp32, relative", "<= 1e-5", worst, worst <= 1e-5),
         row("autoencoder encode, fp32, relative", "<= 1e-5", encode, encode <= 1e-5),
@@ -90,11 +93,11 @@ def networks() -> list[Row]:
 @torch.no_grad()
 def golden() -> list[Row]:
     """The model filled with known numbers, beside what BFL's own modules gave for it, in float32 and in bfloat16."""
-    ours = FluxTransformer(golden_model.TINY)
+    ours = FluxTransformer(GOLDEN)
     fill_module(ours)
-    theirs = FluxTransformer2DModel.from_config(transformer_json(golden_model.TINY))
+    theirs: Any = FluxTransformer2DModel.from_config(transformer_json(GOLDEN))
     theirs.load_state_dict(translated(ours, transformer_map(ours.cfg)))
-    fixed, t = golden_model.inputs(), torch.tensor([0.7])
+    fixed, t = golden_inputs(), torch.tensor([0.7])
     exact = ours(timesteps=t, **fixed)
     first = torch.tensor([-0.398347, -0.777248, -0.667170, -0.126825, 0.509069, 0.838158])
     gap = (exact[0, 0, :6] - first).abs().max().item()
@@ -115,7 +118,7 @@ def schedules() -> list[Row]:
     line = ((256, 0.5), (4096, 1.15))
     for steps in (1, 4, 28, 30, 50):
         for tokens in (64, 256, 1024, 4070, 4096, 4116):
-            theirs = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+            theirs: Any = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
             theirs.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=resolution_mu(tokens, line))
             worst = max(worst, float(np.abs(np.array(schedule(steps, tokens, line)) - theirs.sigmas.numpy()).max()))
     return [row("schedules, 30 of them, absolute", "equal in fp32 (<= 2e-7)", worst, worst <= 2e-7)]
@@ -128,7 +131,7 @@ def pipelines(folder: Path) -> list[Row]:
     inpaint = FluxKontextInpaintPipeline(**theirs.components)
     sizes = list(geometry.ratio_buckets(64))
     for module in (pipeline_flux_kontext, pipeline_flux_kontext_inpaint):
-        module.PREFERRED_KONTEXT_RESOLUTIONS = sizes  # diffusers' own list is for one megapixel
+        vars(module)["PREFERRED_KONTEXT_RESOLUTIONS"] = sizes  # diffusers' own list is for one megapixel
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (8, 12, 3), dtype=np.uint8)).resize((96, 64))
     mask = Image.new("L", picture.size)
@@ -165,12 +168,10 @@ def pipelines(folder: Path) -> list[Row]:
             ).images[0]
             for kind in ("latent", "pil")
         )  # fmt: skip
-        caught: list[torch.Tensor] = []
-        decode = ours._decode
-        ours._decode = lambda z, n, decode=decode, caught=caught: (caught.append(pack(z)[0]), decode(z, n))[1]  # type: ignore[method-assign]
-        image = call().images[0]
-        ours._decode = decode  # type: ignore[method-assign]
-        gap = (caught[0] - latents).abs().max().item()
+        with mock.patch.object(Coder, "decode", autospec=True, side_effect=Coder.decode) as decode:
+            image = call().images[0]
+        (_, z), _ = decode.call_args
+        gap = (pack(z)[0] - latents).abs().max().item()
         levels = int(np.abs(np.asarray(image).astype(int) - np.asarray(expected)).max())
         rows.append(row(f"pipeline, {name}: latents", "<= 1e-4", gap, gap <= 1e-4))
         rows.append(row(f"pipeline, {name}: pixels of 255", "<= 1", levels, levels <= 1))

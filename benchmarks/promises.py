@@ -17,15 +17,19 @@ from inkontext.safety.provenance import read_metadata
 from inkontext.weights.embedded import make_untrained
 
 
+def sides(rng: np.random.Generator, least: int, most: int) -> tuple[int, int]:
+    return int(rng.integers(least, most)), int(rng.integers(least, most))
+
+
 def picture(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize(size)
 
 
 def seeds(pipeline: Pipeline, rng: np.random.Generator) -> int:
     """Pictures that differ between alone, in a batch, and in another order; of five sizes."""
-    pictures = [picture(rng, tuple(rng.integers(30, 130, 2))) for _ in range(5)]
+    pictures = [picture(rng, sides(rng, 30, 130)) for _ in range(5)]
     prompts, chosen = [f"edit {i}" for i in range(5)], [int(s) for s in rng.integers(0, 2**40, 5)]
-    alone = [pipeline.edit(*pair, seed=s).images[0] for *pair, s in zip(pictures, prompts, chosen, strict=True)]
+    alone = [pipeline.edit(a, said, seed=s).images[0] for a, said, s in zip(pictures, prompts, chosen, strict=True)]
     batch = pipeline.edit(pictures, prompts, seed=chosen).images
     turned = pipeline.edit(pictures[::-1], prompts[::-1], seed=chosen[::-1]).images[::-1]
     return sum(a.tobytes() != x.tobytes() for other in (batch, turned) for a, x in zip(alone, other, strict=True))
@@ -35,7 +39,7 @@ def masks(pipeline: Pipeline, rng: np.random.Generator, count: int) -> int:
     """Bytes outside random masks that changed."""
     changed = 0
     for i in range(count):
-        size = tuple(int(s) for s in rng.integers(20, 140, 2))
+        size = sides(rng, 20, 140)
         before = picture(rng, size)
         mask = (np.asarray(picture(rng, size).convert("L")) > 140) * rng.integers(1, 256)
         if not mask.any():

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -49,7 +50,8 @@ def batch(width: int, vec: int) -> dict[str, Tensor]:
 
 def plain(cfg_json: dict, data: dict[str, Tensor]) -> Callable[[], None]:
     """What a training script around diffusers does."""
-    model = FluxTransformer2DModel.from_config(cfg_json).train()
+    model: Any = FluxTransformer2DModel.from_config(cfg_json)
+    model.train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
     ids, words = image_ids(GRID, [GRID]), text_ids(TEXT)
 

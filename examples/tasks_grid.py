@@ -13,6 +13,7 @@ import argparse
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -66,15 +67,14 @@ def _shown(picture: Image.Image) -> Image.Image:
 
 def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], words: str) -> None:
     """The words in the largest letters that fit the column."""
-    for points in range(15, 8, -1):
-        font = ImageFont.load_default(points)
-        for letters in range(34, 12, -1):
-            text = "\n".join(textwrap.wrap(words, letters))
-            left, top, right, bottom = pen.multiline_textbbox(at, text, font, spacing=3)
-            if right - left <= WORDS:
-                break
-        if bottom - top <= SIDE - 24:
-            break
+    tries = [(ImageFont.load_default(p), "\n".join(textwrap.wrap(words, n)))
+             for p in range(15, 8, -1) for n in range(34, 12, -1)]  # fmt: skip
+
+    def fits(font: Any, text: str) -> bool:
+        left, top, right, bottom = pen.multiline_textbbox(at, text, font, spacing=3)
+        return right - left <= WORDS and bottom - top <= SIDE - 24
+
+    font, text = next((pair for pair in tries if fits(*pair)), tries[-1])
     pen.multiline_text(at, text, INK, font, spacing=3)
 
 

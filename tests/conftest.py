@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
-from torch import Tensor, nn
 
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
@@ -53,18 +51,3 @@ def photo() -> Image.Image:
     y, x = np.mgrid[0:64, 0:96] / 64.0
     bands = [0.5 + 0.5 * np.sin(6 * x + 2 * y), y, 0.5 + 0.5 * np.cos(9 * x * y + 1)]
     return Image.fromarray((np.dstack(bands) * 255).astype(np.uint8))
-
-
-def fill(shape: tuple[int, ...] | list[int], k: int, a: float, b: float = 0.0) -> Tensor:
-    """Element j (from 1, row-major) = b + a sin(0.7 j + 1.1 k), computed in float64."""
-    j = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
-    return (b + a * torch.sin(0.7 * j + 1.1 * k)).float().reshape(tuple(shape))
-
-
-def fill_module(module: nn.Module) -> None:
-    """Fill every tensor by its rank in the sorted names: 0.1 amplitude, gains around 1."""
-    state = module.state_dict()
-    with torch.no_grad():
-        for k, name in enumerate(sorted(state)):
-            gain = name.endswith(".scale") or (state[name].ndim == 1 and name.endswith("weight"))
-            state[name].copy_(fill(state[name].shape, k, 0.1, 1.0 if gain else 0.0))

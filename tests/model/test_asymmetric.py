@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.golden import fill_module
 from einops import rearrange
-from tests.conftest import fill_module
 from torch import Tensor
 
 from inkontext.model.blocks import Modulation, scalar_embedding

@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.conftest import fill, fill_module
+from benchmarks.golden import GOLDEN, fill, fill_module, golden_inputs
 
 from inkontext.flow.solvers import euler
 from inkontext.flow.timesteps import schedule
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.blocks import scalar_embedding
-from inkontext.model.presets import AutoencoderConfig, TransformerConfig
+from inkontext.model.presets import AutoencoderConfig
 from inkontext.model.rope import rope_table
 from inkontext.model.transformer import FluxTransformer
-from inkontext.sequence import grid_ids, text_ids
+from inkontext.sequence import grid_ids
 
-TINY = TransformerConfig(
-    vec_in_dim=32, context_in_dim=48, hidden_size=64, num_heads=4, axes_dim=(4, 6, 6), depth=2, depth_single_blocks=2
-)
 CLOSE = {"atol": 2e-6, "rtol": 1e-5}
 
 
 @pytest.fixture(scope="module")
 def transformer() -> FluxTransformer:
-    module = FluxTransformer(TINY)
+    module = FluxTransformer(GOLDEN)
     fill_module(module)
     return module.requires_grad_(False)
 
 
-def inputs(context: bool = True) -> dict[str, torch.Tensor]:
-    ids = [grid_ids((2, 3)), *([grid_ids((3, 2), t=1)] if context else [])]
-    return {
-        "img": fill([1, 12, 64], 100, 1)[:, : None if context else 6],
-        "img_ids": torch.cat(ids),
-        "txt": fill([1, 5, 48], 101, 1),
-        "txt_ids": text_ids(5),
-        "y": fill([1, 32], 102, 1),
-        "guidance": torch.tensor([2.5]),
-    }
-
-
 def test_transformer(transformer: FluxTransformer) -> None:
-    out = transformer(timesteps=torch.tensor([0.7]), **inputs())
+    out = transformer(timesteps=torch.tensor([0.7]), **golden_inputs())
     target = out[:, :6]
     assert len(transformer.state_dict()) == 84
     torch.testing.assert_close(target.sum(), torch.tensor(-5.271606), atol=2e-5, rtol=0)
@@ -61,7 +46,7 @@ def test_transformer(transformer: FluxTransformer) -> None:
     ],
 )
 def test_sampler(transformer: FluxTransformer, context: bool, total: float, first: list[float]) -> None:
-    fixed = inputs(context)
+    fixed = golden_inputs(context)
     reference = fixed.pop("img")[:, 6:]
 
     def velocity(z: torch.Tensor, t: float) -> torch.Tensor:
@@ -75,15 +60,15 @@ def test_sampler(transformer: FluxTransformer, context: bool, total: float, firs
 
 
 def test_ids_matter_as_much_as_in_the_reference(transformer: FluxTransformer) -> None:
-    right = transformer(timesteps=torch.tensor([0.7]), **inputs())[:, :6]
-    wrong = inputs() | {"img_ids": torch.cat([grid_ids((2, 3)), grid_ids((3, 2), t=0)])}
+    right = transformer(timesteps=torch.tensor([0.7]), **golden_inputs())[:, :6]
+    wrong = golden_inputs() | {"img_ids": torch.cat([grid_ids((2, 3)), grid_ids((3, 2), t=0)])}
     moved = (transformer(timesteps=torch.tensor([0.7]), **wrong)[:, :6] - right).abs().max()
     assert moved.item() == pytest.approx(0.0013, abs=2e-4)
 
 
 def test_guidance_must_be_given(transformer: FluxTransformer) -> None:
     with pytest.raises(ValueError, match="guidance input"):
-        transformer(timesteps=torch.tensor([0.7]), **inputs() | {"guidance": None})
+        transformer(timesteps=torch.tensor([0.7]), **golden_inputs() | {"guidance": None})
 
 
 def test_autoencoder() -> None:

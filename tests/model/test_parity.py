@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from benchmarks.golden import GOLDEN, fill_module, golden_inputs
 from diffusers import AutoencoderKL, FluxTransformer2DModel
-from tests.conftest import fill_module
-from tests.model.test_golden import TINY as GOLDEN
-from tests.model.test_golden import inputs as golden_inputs
 
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import PRESETS, AutoencoderConfig, TransformerConfig

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.conftest import fill_module
+from benchmarks.golden import fill_module
 
 from inkontext.model.presets import PRESETS
 from inkontext.model.transformer import FluxTransformer
