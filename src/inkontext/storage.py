@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Final, Self
 
 from inkontext.errors import InKontextError, StorageError
+
+# What a file system answers that has no locks of the kernel's, as network file systems may.
+_NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
@@ -49,7 +53,11 @@ def write_json(path: Path, body: dict[str, Any]) -> None:
 
 
 class FolderLock:
-    """Keeps a second process out of a folder; released when the process ends, however it ends."""
+    """Keeps a second process out of a folder; released when the process ends, however it ends. A context manager.
+
+    The kernel locks `.lock`. Where a file system has no such locks, `.lock.owner` names the process that owns the
+    folder; one that died is not heeded, if it was of this machine.
+    """
 
     def __init__(self, folder: Path, in_use: InKontextError, instead: str = "another place") -> None:
         """Make the folder and lock it.
@@ -58,24 +66,54 @@ class FolderLock:
             in_use: raised where another process, or another object of this one, holds it.
             instead: what to choose where nothing can be written.
         """
+        from filelock import FileLock, Timeout
+
+        owner = folder / ".lock.owner"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / ".lock").open("w")
+            self._lock = FileLock(folder / ".lock", thread_local=False, blocking=False, fallback_to_soft=False)
+            try:
+                self._lock.acquire()
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                self._lock = _owned(owner, in_use)
+        except Timeout as error:
+            raise in_use from error
         except OSError as error:
             raise StorageError(f"cannot write in '{folder}' ({error.strerror}); choose {instead}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise in_use from error
 
     def release(self) -> None:
-        self._file.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _owned(owner: Path, in_use: InKontextError) -> Any:
+    """A lock without the kernel: a file that names its process and machine. Raises `in_use`, saying who that is."""
+    from filelock import SoftFileLock, Timeout
+
+    lock = SoftFileLock(owner, thread_local=False, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = " on ".join(owner.read_text(encoding="utf-8", errors="replace").split()[:2]) if owner.exists() else "gone"
+        raise type(in_use)(f"{in_use} (process {who}; where it is known to have died, delete '{owner}')") from error
+    return lock
 
 
 def sync(path: Path) -> None:
-    """Have a file's bytes, or the names in a folder, outlive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
+    """Have a file's bytes, or the names in a folder, outlive a power cut (a folder's not on Windows, which cannot)."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -68,14 +68,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 def _try_lock(folder: Path, queue: Any) -> None:
     try:
-        checkpoint.RunLock(folder)
+        checkpoint.run_lock(folder)
         queue.put("got it")
     except RunError as error:
         queue.put(str(error))
 
 
 def test_the_second_process_is_refused(tmp_path: Path) -> None:
-    lock = checkpoint.RunLock(tmp_path)
+    lock = checkpoint.run_lock(tmp_path)
     context = multiprocessing.get_context("spawn")
     for release, expected in ((False, "another process is training"), (True, "got it")):
         if release:

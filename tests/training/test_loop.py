@@ -85,13 +85,6 @@ def test_a_folder_of_another_run_is_refused(make: Make) -> None:
         train(*make("t2i", "run_dir=run", "steps=2", "batch=2", "seed=5", *QUIET))
 
 
-def test_another_architecture_is_refused(make: Make) -> None:
-    train(*make("autoencoder", "run_dir=run", "steps=2", "batch=2", *QUIET))
-    config, stage = make("autoencoder", "run_dir=run", "steps=4", "batch=2", "model.preset=tiny", *QUIET)
-    with pytest.raises(RunError, match="of another architecture"):
-        train(config, stage)
-
-
 def test_what_a_run_leaves_behind(make: Make) -> None:
     train(*make("kontext", "run_dir=run", "steps=4", "batch=4", "log_every=2", "validate_every=4", "sample_every=1000"))
     lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]

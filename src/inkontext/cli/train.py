@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 
 def train(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="A TOML file; configs/ has one a run.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=100")] = None,
 ) -> None:
@@ -19,6 +21,9 @@ def train(
     from inkontext.runtime.allocator import keep_freed_memory
     from inkontext.training.build import build
     from inkontext.training.loop import train as run
+    from inkontext.training.resume import agree
 
+    agree(Path(settings.run_dir), settings)  # a run that cannot go on says so before its networks are made
     keep_freed_memory()
-    print(run(settings, build(settings)))
+    command = shlex.join([*context.command_path.split(), str(config), *(overrides or ())])
+    print(run(settings, build(settings), command))

@@ -9,7 +9,6 @@ A process that dies at any moment leaves whole shards, and perhaps one that no l
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from inkontext.errors import DataError, RunError, StorageError
-from inkontext.storage import atomic_path
+from inkontext.storage import FolderLock, atomic_path
 
 MANIFEST: Final = "manifest.jsonl"
 ROWS: Final = "rows.jsonl"
@@ -142,16 +141,8 @@ def owned(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process is writing there. StorageError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise StorageError(f"cannot write in '{folder}' ({error.strerror}); choose another place") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"another process is writing into '{folder}'; wait for it or choose another") from error
+    in_use = RunError(f"another process is writing into '{folder}'; wait for it or choose another")
+    with FolderLock(folder, in_use):
         for left in folder.glob(".*.safetensors.*"):
             left.unlink(missing_ok=True)
         yield

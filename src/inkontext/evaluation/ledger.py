@@ -9,7 +9,6 @@ results.json    the whole, at the end
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from typing import Any, Self
 
 from PIL import Image
 
-from inkontext.errors import DataError, OptionError, RunError, StorageError
+from inkontext.errors import DataError, InKontextError, OptionError, RunError, StorageError
 from inkontext.safety.provenance import save_picture
-from inkontext.storage import write_json
+from inkontext.storage import FolderLock, write_json
 
 Row = dict[str, Any]
 
@@ -43,12 +42,17 @@ class Ledger:
         self.mended: tuple[str, ...] = ()
         if folder is None:
             return
+        in_use = RunError(f"another process is evaluating in '{folder}'; wait for it or name another --out")
+        self._lock = FolderLock(folder, in_use, "another --out")
         try:
-            self._lock = _locked(folder)
             agree(folder, settings)
             self._read(folder)
         except OSError as error:
+            self._lock.release()
             raise StorageError(f"cannot work in '{folder}' ({error.strerror}); name another --out") from error
+        except InKontextError:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +61,7 @@ class Ledger:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.folder is not None:
-            self._lock.close()
+            self._lock.release()
 
     def add(self, row: Row, picture: Image.Image | None, seconds: float) -> None:
         """Keep a result: first the picture, then the line that says it is there."""
@@ -133,18 +137,6 @@ def agree(folder: Path, settings: dict[str, Any]) -> None:
         raise DataError(f"'{path}' is damaged; name a new folder") from error
     if found := difference(there, json.loads(json.dumps(settings))):
         raise OptionError(f"the folder '{folder}' holds results of other settings ({found}); name another --out")
-
-
-def _locked(folder: Path) -> Any:
-    """The folder's lock, held until the process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise RunError(f"another process is evaluating in '{folder}'; wait for it or name another --out") from error
-    return file
 
 
 def _append(path: Path, row: Row, sync: bool = False) -> None:

@@ -24,12 +24,10 @@ from inkontext.storage import FolderLock, sync
 _STEP = re.compile(r"step-(\d{6,})")
 
 
-class RunLock(FolderLock):
-    """Keeps a second process out of a run folder; released when the process ends, however it ends."""
-
-    def __init__(self, folder: Path) -> None:
-        in_use = RunError(f"another process is training in '{folder}'; stop it or choose another run_dir")
-        super().__init__(folder, in_use, "another run_dir")
+def run_lock(folder: Path) -> FolderLock:
+    """The lock on a run's folder. Raises RunError where another process has it, StorageError."""
+    in_use = RunError(f"another process is training in '{folder}'; stop it or choose another run_dir")
+    return FolderLock(folder, in_use, "another run_dir")
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -99,9 +97,21 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     Raises:
         RunError: it is damaged.
     """
+    state = state_of(path)
     try:
-        state = json.loads((path / "state.json").read_text())
         files = {p.stem: load_file(p) for p in sorted(path.glob("*.safetensors"))}
-    except (OSError, json.JSONDecodeError, SafetensorError) as error:
-        raise RunError(f"checkpoint '{path}' is damaged ({error}); delete it to resume from the one before") from error
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
     return files, state
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint alone. Raises RunError where it is damaged."""
+    try:
+        return json.loads((path / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    return RunError(f"checkpoint '{path}' is damaged ({error}); delete it to resume from the one before")

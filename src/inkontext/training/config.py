@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from inkontext.errors import ConfigError
 from inkontext.training.tables import (
@@ -133,3 +134,41 @@ def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def resolved(config: RunConfig) -> str:
     """The whole configuration, defaults included, as JSON."""
     return json.dumps(config.model_dump(), indent=2) + "\n"
+
+
+def filled(body: dict[str, Any], kind: type[Section] = RunConfig) -> dict[str, Any]:
+    """A dump, perhaps of another version, with every key that this version knows; absent ones have their defaults."""
+    out: dict[str, Any] = {}
+    for name, info in kind.model_fields.items():
+        value, table = body.get(name, _default(info)), _table(info)
+        if table is not None and isinstance(value, list | tuple):
+            value = [filled(row, table) for row in value]
+        elif table is not None and (value is not None or not any(f.is_required() for f in table.model_fields.values())):
+            value = filled(value or {}, table)
+        out[name] = value
+    return out
+
+
+def unlike_defaults(body: dict[str, Any], kind: type[Section] = RunConfig) -> dict[str, Any]:
+    """What of a dump is not the default of this version; tables that are all default are left out."""
+    out: dict[str, Any] = {}
+    for name, info in kind.model_fields.items():
+        value, table = filled(body, kind)[name], _table(info)
+        if table is not None and isinstance(value, list):
+            out[name] = [unlike_defaults(row, table) for row in value]
+        elif table is not None and value is not None:
+            out |= {name: part} if (part := unlike_defaults(value, table)) else {}
+        elif info.is_required() or json.dumps(value) != json.dumps(_default(info)):
+            out[name] = value
+    return out
+
+
+def _default(info: FieldInfo) -> Any:
+    default = None if info.is_required() else info.get_default()
+    return default.model_dump() if isinstance(default, Section) else default
+
+
+def _table(info: FieldInfo) -> type[Section] | None:
+    """The kind of a key that is a table, or a list of them."""
+    kinds = (info.annotation, *get_args(info.annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)

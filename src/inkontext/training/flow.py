@@ -22,6 +22,7 @@ from inkontext.flow.timesteps import sample_logit_normal
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime.attention import attention_for_training
+from inkontext.runtime.compiler import need_compiler
 from inkontext.runtime.flops import kept_context_flops, transformer_flops
 from inkontext.sequence import Grid, image_ids, pack, text_ids
 from inkontext.training.config import RunConfig
@@ -56,6 +57,7 @@ class FlowStage:
             modules |= {"t5": towers.t5.train(), "clip": towers.clip.train()}
         self.learners = {"flow": Learner(modules, config.optimiser, config.steps)}
         if config.compile:
+            need_compiler(device)
             self.transformer.compile(dynamic=True)
         rows = self.section.validation_rows
         held_out = held_out_mixture(config)

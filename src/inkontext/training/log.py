@@ -83,6 +83,11 @@ class Log:
         if loss is not None and not self._seen:
             self._console.print(f"step {step}/{self.steps}, loss {loss:.4f}, {self._left(step)} to go", highlight=False)
 
+    def tell(self, *lines: str) -> None:
+        """Say something to whoever looks on."""
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def _write(self, line: str) -> None:
         self._file.write(line)
 

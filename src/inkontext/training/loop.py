@@ -7,10 +7,7 @@ number, and a run resumed from a checkpoint goes on bit for bit as if it had nev
 from __future__ import annotations
 
 import json
-import platform
-import resource
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,8 +24,9 @@ from inkontext.data.examples import Group
 from inkontext.errors import RunError, StorageError
 from inkontext.runtime.device import choose_device
 from inkontext.runtime.flops import matmul_rate
+from inkontext.runtime.memory import peak_memory
 from inkontext.storage import atomic_path
-from inkontext.training import checkpoint
+from inkontext.training import checkpoint, history, resume
 from inkontext.training.adversary import CollapseError
 from inkontext.training.config import RunConfig, resolved
 from inkontext.training.log import Log
@@ -90,25 +88,35 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
 
 
-def train(config: RunConfig, stage: Stage) -> Path:
+def train(config: RunConfig, stage: Stage, command: str | None = None) -> Path:
     """Run a stage to its end or to the stop; returns the last checkpoint.
 
+    Args:
+        command: the command line that asked for it, kept in the run's history.
+
     Raises:
-        RunError: the folder belongs to another run or process, or the loss is not finite (the batch is saved).
+        RunError: the folder belongs to another run or process, there is nothing left to do, or the loss is not finite
+            (the batch is saved).
         StorageError: the disk refuses.
     """
     folder = Path(config.run_dir)
-    lock = checkpoint.RunLock(folder)
-    stop = Stop()
-    try:
-        start = _resume(folder, config, stage)
-        with Log(folder, config.steps, start, config.wandb, config.model_dump()) as log:
-            _record(folder, "config.json", resolved(config), start)
-            _record(folder, "version.txt", _version(), start)
-            return _steps(config, stage, folder, start, log, stop)
-    finally:
-        stop.restore()
-        lock.release()
+    with checkpoint.run_lock(folder):
+        start, changed = resume.agree(folder, config)
+        stop = Stop()
+        try:
+            if start:
+                _load(folder, start, stage)
+            with Log(folder, config.steps, start, config.wandb, config.model_dump()) as log:
+                if start == config.steps:
+                    log.tell(f"the run in '{folder}' has done its {start} steps already; nothing more is learnt")
+                else:
+                    history.begin(folder, config, command, start)
+                    log.tell(*[f"from step {start} on: {change}" for change in changed])
+                _record(folder, "config.json", resolved(config), start)
+                _record(folder, "version.txt", history.version(), start)
+                return _steps(config, stage, folder, start, log, stop)
+        finally:
+            stop.restore()
 
 
 def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, stop: Stop) -> Path:
@@ -147,6 +155,7 @@ def _steps(config: RunConfig, stage: Stage, folder: Path, start: int, log: Log, 
     if last.exists() and int(last.name.removeprefix("step-")) == config.steps:
         with checkpoint.whole_folder(folder / "model") as written:
             stage.export(written)
+            history.export(written, folder)
     return last
 
 
@@ -159,15 +168,9 @@ def save(folder: Path, step: int, config: RunConfig, stage: Stage) -> Path:
     return checkpoint.save(folder, step, files, state, config.keep)
 
 
-def _resume(folder: Path, config: RunConfig, stage: Stage) -> int:
-    done = checkpoint.steps_in(folder)
-    if not done:
-        return 0
-    files, state = checkpoint.load(checkpoint.path_of(folder, done[-1]))
-    if (state["stage"], state["seed"]) != (config.stage, config.seed):
-        raise RunError(
-            f"'{folder}' holds a run of stage '{state['stage']}' with seed {state['seed']}; choose another run_dir"
-        )
+def _load(folder: Path, step: int, stage: Stage) -> None:
+    """Bring a stage to where the checkpoint of `step` left it."""
+    files, state = checkpoint.load(checkpoint.path_of(folder, step))
     for name, learner in stage.learners.items():
         try:
             learner.load_state(files[name], state["learners"][name])
@@ -175,7 +178,6 @@ def _resume(folder: Path, config: RunConfig, stage: Stage) -> int:
             reason = str(error).strip().splitlines()[0]
             raise RunError(f"the checkpoints in '{folder}' are of another architecture ({reason}); "
                            "choose another run_dir") from error  # fmt: skip
-    return int(state["step"])
 
 
 def _record(folder: Path, name: str, text: str, start: int) -> None:
@@ -198,20 +200,6 @@ def _save_batch(folder: Path, step: int, tensors: Mapping[str, Tensor], batch: A
             raise StorageError(f"step {step}: a number is not finite, and the batch cannot be written to '{path}' "
                                f"({error}); free some space and resume") from error  # fmt: skip
     return path
-
-
-def _version() -> str:
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
-    )
-    return (
-        f"inkontext {__version__} ({git.stdout.strip() or 'no git'})\n"
-        f"torch {torch.__version__}, python {platform.python_version()}, {platform.machine()}\n"
-    )
 
 
 class _Meter:
@@ -251,10 +239,3 @@ class _Meter:
             values["mfu"] = values["flops_per_s"] / self.rate
         self._clear()
         return values
-
-
-def peak_memory() -> float:
-    """Peak memory of the process in GiB: the accelerator's where one is used, else the host's."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
