@@ -1,4 +1,4 @@
-"""Write the model card of the shipped `tiny`, or `tiny-fast`, from the figures that were measured.
+"""Write the model card of the shipped `tiny`, or `tiny-fast`, from what was recorded and measured.
 
     inkontext eval world --json out/world.json
     inkontext eval world --photos ../shared/data/photos --emoji ../shared/data/emoji --json out/photos.json
@@ -6,8 +6,9 @@
     python -m benchmarks.card [--model tiny-fast] --runs runs/tiny --world out/world.json --photos out/photos.json \\
         --ceiling out/ceiling.json
 
-Nothing in the tables is typed by hand. Runs are described by their own `config.json` and `metrics.jsonl`, and kept in
-the model's `history.json`, so that a later sitting adds to the earlier ones.
+Nothing in the tables is typed by hand. Runs are described by their own commands, configurations and metrics, and kept
+in the model's `history.json`, so that a later sitting adds to the earlier ones. Without `--runs` no run is added;
+without `--world` the numbers stay what they were.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from inkontext.data.world.bench import CATEGORIES
 from inkontext.storage import atomic_path, write_json
+from inkontext.training.history import HISTORY, Run, merged, run_of, runs_of
 from inkontext.weights.embedded import SHIPPED
 
 STAGES = {"tiny": ("autoencoder", "t2i", "kontext", "guidance"), "tiny-fast": ("context-cache", "ladd")}
@@ -59,9 +61,11 @@ Held out: identities, phrasings, 41 photographs (CID22's validation split), emoj
 
 ## Training
 
-One command a stage: `inkontext train configs/tiny/STAGE.toml`. Two shared CPU cores, no accelerator.
+Two shared CPU cores, no accelerator.
 
 """
+NUMBERS, LIMITS = "\n## Numbers\n\n", "\n## Limits\n"
+UNKNOWN = "the command was not recorded; the configuration was"
 TAIL = """
 ## Limits
 
@@ -85,42 +89,48 @@ def decibel(value: float | None) -> str:
     return "—" if value is None else f"{value:.1f}"
 
 
-def run_row(folder: Path) -> dict[str, Any]:
-    """A run in one line."""
-    config = json.loads((folder / "config.json").read_text())
-    seen = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    gaps = [b["time"] - a["time"] for a, b in itertools.pairwise(seen)]
-    hours = sum(gap for gap in gaps if gap < 600) / 3600  # a longer gap is a pause between two sittings
-    steps = max(line["step"] for line in seen)
-    last = next(line for line in reversed(seen) if "validation/loss" in line or "validation/psnr" in line)
-    start = config["model"]["start"] or "nothing"
-    sizes = sorted({source["size"] or config["data"]["size"] for source in config["data"]["sources"]})
-    psnr, loss = last.get("validation/psnr"), last.get("validation/loss")
-    return {
-        "stage": config["stage"],
-        "from": Path(start).name if Path(start).is_absolute() else start,
-        "px": ", ".join(str(side) for side in sizes),
-        "steps": f"{steps:,}",
-        "rows a step": config["batch"],
-        "rows": f"{steps * config['batch']:,}",
-        "seed": config["seed"],
-        "hours": f"{hours:.1f}",
-        "optimiser": config["optimiser"]["kind"],
-        "held out": f"{psnr:.1f} dB" if psnr is not None else f"loss {loss:.3f}",
-        "began": seen[0]["time"],
-    }
+def history(folder: Path, runs: Path | None, stages: Iterable[str]) -> list[Run]:
+    """All runs so far; those in `runs` are added or brought up to date."""
+    there = [runs / stage for stage in stages if (runs / stage / "metrics.jsonl").exists()] if runs else []
+    found = merged(runs_of(folder), map(run_of, there))
+    write_json(folder / HISTORY, {"runs": found})
+    return found
 
 
-def history(folder: Path, runs: Path, stages: Iterable[str]) -> list[list[Any]]:
-    """Rows of all runs so far; those in `runs` are added or brought up to date."""
-    path = folder / "history.json"
-    known = json.loads(path.read_text())["runs"] if path.exists() else []
-    now = [run_row(runs / stage) for stage in stages if (runs / stage / "metrics.jsonl").exists()]
-    merged = {(row["stage"], row["began"]): row for row in [*known, *now]}
-    ordered = sorted(merged.values(), key=lambda row: row["began"])
-    write_json(path, {"runs": ordered})
-    columns = [column for column in ordered[0] if column != "began"]
-    return [columns, *([row[c] for c in columns] for row in ordered)]
+def table(runs: Sequence[Run]) -> str:
+    """A line a run."""
+    columns = [column for column in runs[0] if column not in ("began", "commands")]
+    return lines([["run", *columns], *([number, *(run[c] for c in columns)] for number, run in enumerate(runs, 1))])
+
+
+def commands(runs: Sequence[Run]) -> str:
+    """What made every run: its commands and what each set, or that neither was recorded."""
+    old = [number for number, run in enumerate(runs, 1) if not run.get("commands")]
+    body = f"\nRuns {ranges(old)}: {UNKNOWN} what the table says of it, and no more of it was kept.\n" if old else ""
+    for number, run in enumerate(runs, 1):
+        for what, parts in itertools.groupby(run.get("commands", []), command_of):
+            body += f"\nRun {number}, from step {', '.join(str(part['from_step']) for part in parts)}:{what}"
+    return body
+
+
+def command_of(part: dict[str, Any]) -> str:
+    """A command and what it set; the same in words for one command that was given several times."""
+    command = part["command"]
+    told = f" {UNKNOWN}" if command is None else f"\n\n```bash\n{command}\n```\n\nThe configuration was"
+    settings = json.dumps(part["configuration"], ensure_ascii=False)
+    return f"{told}, beside the defaults of {part['version']}:\n\n```json\n{settings}\n```\n"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers in words: 1 to 3, 5."""
+    groups = itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+    ends = [[n for _, n in group] for _, group in groups]
+    return ", ".join(f"{g[0]} to {g[-1]}" if len(g) > 1 else str(g[0]) for g in ends)
+
+
+def kept_numbers(card: Path) -> str:
+    """The numbers that a card has already."""
+    return card.read_text(encoding="utf-8").partition(NUMBERS)[2].partition(LIMITS)[0]
 
 
 def numbers(world: dict, photos: dict | None, ceiling: dict | None) -> str:
@@ -142,23 +152,32 @@ def numbers(world: dict, photos: dict | None, ceiling: dict | None) -> str:
     return f"{told}, `inkontext eval world`; aims: 95 % and 30 dB, photo world 80 %. {t2i}\n\n" + lines(rows)
 
 
+def card(folder: Path, runs: Sequence[Run], measured: str) -> str:
+    """The card of the model in a folder, its numbers given."""
+    sampling = json.loads((folder / "inkontext.json").read_text(encoding="utf-8"))["sampling"]
+    size = sum(f.stat().st_size for f in folder.rglob("*.safetensors"))
+    facts = {"parameters": f"{size / 2e6:.1f}", "size": sampling["resolution"], "text": sampling["text_length"]}
+    facts |= {"model": folder.name, "loads": LOADS[folder.name]}
+    facts["about"] = ABOUT[folder.name].format(**facts)
+    body = HEAD.format(**facts) + table(runs) + commands(runs) + NUMBERS + measured
+    return body + TAIL.format(**facts)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("world", "photos", "ceiling"):
-        parser.add_argument(f"--{name}", type=Path, required=name == "world")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("world", "photos", "ceiling", "runs"):
+        parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--model", choices=tuple(STAGES), default="tiny")
-    parser.add_argument("--runs", type=Path, required=True)
     arguments = parser.parse_args()
     read = {n: json.loads(p.read_text()) for n in ("world", "photos", "ceiling") if (p := getattr(arguments, n))}
+    if read and "world" not in read:
+        parser.error("--photos and --ceiling stand beside --world; give that too")
     folder = SHIPPED / arguments.model
-    card = json.loads((folder / "inkontext.json").read_text())
-    size = sum(f.stat().st_size for f in folder.rglob("*.safetensors"))
-    facts = {"parameters": f"{size / 2e6:.1f}", "size": read["world"]["size"], "text": card["sampling"]["text_length"]}
-    facts |= {"model": arguments.model, "loads": LOADS[arguments.model]}
-    facts["about"] = ABOUT[arguments.model].format(**facts)
-    runs = history(folder, arguments.runs, STAGES[arguments.model])
-    body = HEAD.format(**facts) + lines(runs) + "\n## Numbers\n\n"
-    body += numbers(read["world"], read.get("photos"), read.get("ceiling")) + TAIL.format(**facts)
+    if "world" in read:
+        measured = numbers(read["world"], read.get("photos"), read.get("ceiling"))
+    else:
+        measured = kept_numbers(folder / "README.md")
+    body = card(folder, history(folder, arguments.runs, STAGES[arguments.model]), measured)
     with atomic_path(folder / "README.md") as path:
         path.write_text(body, encoding="utf-8")
     print(body)

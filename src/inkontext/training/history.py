@@ -112,7 +112,9 @@ def _commands(folder: Path) -> dict[str, Any]:
     parts, start = [], 0
     for file in [*sorted(folder.glob("config-until-*.json")), *folder.glob("config.json")]:
         settings = unlike_defaults(json.loads(file.read_text(encoding="utf-8")))
-        parts.append({"from_step": start, "command": None, "version": None, "configuration": settings})
+        parts.append(
+            {"from_step": start, "command": None, "version": f"inkontext {__version__}", "configuration": settings}
+        )
         start = int(file.stem.rpartition("-")[2]) if file.stem != "config" else start
     return {"commands": parts}
 
