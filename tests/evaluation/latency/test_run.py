@@ -178,6 +178,29 @@ def test_stages_of_ours_add_up(ours: Ours, references: int, monkeypatch: pytest.
     assert run["stages"][ELSE] > 0 and sum(run["stages"].values()) == pytest.approx(run["seconds"], abs=1e-8)
 
 
+@pytest.mark.parametrize("references", [0, 2])
+def test_a_kept_context_is_timed_and_counted_in_every_call(references: int) -> None:
+    """Same pictures, same prompt, three calls: each does what the floor counts, and nothing was left from before."""
+    fast = Ours("tiny-fast", "cpu", "float32")
+    job = Job(64, references, 2)
+    parts = fast.floor(job)
+    for _ in range(3):
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            taken = fast.run(job)
+        assert taken.stages["context"] > 0 and taken.stages["denoise"] > 0
+        assert sum(flops for flops, _ in parts.values()) == pytest.approx(counter.get_total_flops(), rel=0.01)
+    found = summary([taken], {name: Part(*part) for name, part in parts.items()}, {"float32": 1e9, "bfloat16": 1e9})
+    assert set(found["stages"]) == {"text", "encode", "context", "denoise", "decode", ELSE}
+    assert found["floor"]["denoise_share"] > 0
+    assert set(found["floor"]["flops_by_stage"]) == set(found["stages"]) - {ELSE}
+
+
+def test_a_clock_that_stood_still_has_no_share() -> None:
+    taken = Taken(0.0, {"denoise": 0.0}, (64, 64), 2)
+    floor = summary([taken], {"denoise": Part(10, "float32")}, {"float32": 5.0})["floor"]
+    assert (floor["flops"], floor["seconds"], floor["share"], floor["denoise_share"]) == (10, 2.0, None, None)
+
+
 def test_timing_leaves_the_pipeline_as_it_was(ours: Ours) -> None:
     p = ours.pipeline
     before = [set(vars(part)) for part in (p.towers, p.autoencoder, p.transformer)]

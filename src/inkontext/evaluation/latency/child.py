@@ -21,7 +21,7 @@ from inkontext.errors import InKontextError, OptionError
 from inkontext.evaluation.latency.floor import picture_flops, tower_flops
 from inkontext.evaluation.latency.inputs import EDIT, MAKE, input_picture
 from inkontext.evaluation.latency.run import Job, Taken
-from inkontext.evaluation.latency.stages import Stages, synchronise
+from inkontext.evaluation.latency.stages import Method, Stages, synchronise
 from inkontext.pipeline import Pipeline
 from inkontext.runtime.device import choose_device, choose_dtype
 from inkontext.runtime.flops import matmul_rate
@@ -104,9 +104,10 @@ class Ours(_Local):
         self.pipeline = p = Pipeline.from_pretrained(model, device, dtype)
         self.device, self.model, self.sampling = p.device, p.model, p.sampling
         self.configs, self.towers = (p.transformer.cfg, p.autoencoder.cfg), (p.towers.t5, p.towers.clip)
-        autoencoder = _dtype_of(p.autoencoder)
+        autoencoder, network = _dtype_of(p.autoencoder), _name(p.dtype)
         self.dtypes = {
-            "text": _dtype_of(p.towers.t5), "encode": autoencoder, "denoise": _name(p.dtype), "decode": autoencoder
+            "text": _dtype_of(p.towers.t5), "encode": autoencoder, "context": network, "denoise": network,
+            "decode": autoencoder,
         }  # fmt: skip
 
     def run(self, job: Job) -> Taken:
@@ -114,9 +115,11 @@ class Ours(_Local):
         p.sampling = replace(self.sampling, resolution=size, buckets=((size, size),))
         pictures = [input_picture(size, n) for n in range(job.references)]
         stages = Stages(self.device, [
-            ("text", p.towers, "encode"), ("encode", p.autoencoder, "encode"),
-            ("denoise", p.transformer, "forward"), ("decode", p.autoencoder, "decode"),
+            ("text", p.towers, "encode"), ("encode", p.autoencoder, "encode"), *self._network(),
+            ("decode", p.autoencoder, "decode"),
         ])  # fmt: skip
+        if p.context_cache is not None:
+            p.context_cache.clear()  # every call is of a picture and a prompt not seen before, as the floor has it
 
         def make() -> Image.Image:
             if not pictures:
@@ -124,6 +127,14 @@ class Ours(_Local):
             return p.edit(pictures[0], EDIT, references=pictures[1:], steps=self.steps(job)).images[0]
 
         return self.timed(stages, make, job)
+
+    def _network(self) -> list[Method]:
+        """The transformer's methods that a picture calls."""
+        network = self.pipeline.transformer
+        if not network.cfg.asymmetric:
+            return [("denoise", network, "forward")]
+        return [("context", network, "context_prefix"), ("context", network, "text_prefix"),
+                ("denoise", network, "target_velocity")]  # fmt: skip
 
 
 class Diffusers(_Local):

@@ -27,16 +27,17 @@ def picture_flops(
     return {
         "text": towers,
         "encode": references * count_flops(vae.encoder, (1, 3, size, size)),
-        "denoise": _denoise(transformer, tokens, tokens * references, text_tokens, steps),
+        **_network(transformer, tokens, tokens * references, text_tokens, steps),
         "decode": count_flops(vae.decoder, latent),
     }
 
 
-def _denoise(cfg: TransformerConfig, target: int, context: int, text: int, steps: int) -> int:
+def _network(cfg: TransformerConfig, target: int, context: int, text: int, steps: int) -> dict[str, int]:
+    """`denoise`: every step; `context`: what a model that computes it once does before the first."""
     if not cfg.asymmetric:
-        return steps * transformer_flops(cfg, target + context, text)
+        return {"denoise": steps * transformer_flops(cfg, target + context, text)}
     kept = kept_context_flops(cfg, target, context, text)
-    return kept.context + kept.text + steps * kept.step
+    return {"context": kept.context + kept.text, "denoise": steps * kept.step}
 
 
 def tower_flops(tower: nn.Module, tokens: int, layers: int, width: int) -> int:

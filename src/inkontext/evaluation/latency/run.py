@@ -261,9 +261,14 @@ def _floor(
         "flops": sum(part.flops for part in parts.values()),
         "flops_by_stage": {name: part.flops for name, part in parts.items()},
         "seconds": _round(total),
-        "share": round(total / median, 4),
-        "denoise_share": round(least["denoise"] / denoise["p50"], 4) if denoise and "denoise" in least else None,
+        "share": _ratio(total, median),
+        "denoise_share": _ratio(least["denoise"], denoise["p50"]) if denoise and "denoise" in least else None,
     }
+
+
+def _ratio(least: float, measured: float) -> float | None:
+    """None where a clock saw no time pass."""
+    return round(least / measured, 4) if measured else None
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
