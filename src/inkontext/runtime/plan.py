@@ -12,6 +12,7 @@ import torch
 
 from inkontext.errors import MemoryPlanError, OptionError
 from inkontext.model.presets import AutoencoderConfig, CLIPConfig, T5Config, TransformerConfig
+from inkontext.weights.shards import weight_files
 from inkontext.weights.tensors import TensorFiles
 
 GIB = 2**30
@@ -82,9 +83,9 @@ def available_bytes(device: torch.device) -> int:
 
 
 def count_parameters(folder: Path, parts: Sequence[str]) -> int:
-    """Numbers in the safetensors of some sub-folders."""
-    files = [p for part in parts for p in (folder / part).glob("*.safetensors")]
-    return sum(info.count for file in files for info in TensorFiles([file]).values())
+    """Numbers in the networks of some sub-folders."""
+    networks = [TensorFiles(weight_files(folder / part)) for part in parts]
+    return sum(info.count for network in networks for info in network.values())
 
 
 def check(size: ModelSize, device: torch.device, dtype: torch.dtype, resolution: int) -> None:

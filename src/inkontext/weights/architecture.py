@@ -26,9 +26,9 @@ def _shape(component: Component, name: str, kind: str) -> tuple[int, ...]:
     info = component.get(name)
     dimensions = 1 if name.endswith((".scale", "norm_k.weight")) else 4 if "conv" in name else 2
     if info is None:
-        raise WeightsError(f"'{component.files.paths[0]}' lacks {name}; it is not a whole {kind}")
+        raise WeightsError(f"'{component.files.place}' lacks {name}; it is not a whole {kind}")
     if len(info.shape) != dimensions or not info.count:
-        raise WeightsError(f"{name} in '{component.files.paths[0]}' is {list(info.shape)}; it is no {kind}'s")
+        raise WeightsError(f"{name} in '{component.files.place}' is {list(info.shape)}; it is no {kind}'s")
     return info.shape
 
 
@@ -53,7 +53,7 @@ def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = N
     axes = tuple(axes_dim or _AXES_OF_HEAD.get(head_dim, ()))
     if not axes:
         raise WeightsError(
-            f"'{component.files.paths[0]}' has heads of {head_dim} channels and no record of how (t, h, w) share them; "
+            f"'{component.files.place}' has heads of {head_dim} channels and no record of how (t, h, w) share them; "
             "keep the config.json or inkontext.json that belongs to it beside it"
         )
     double, single = (
@@ -77,7 +77,7 @@ def infer_transformer(component: Component, axes_dim: tuple[int, ...] | None = N
             guidance_embed=component.get(names["guidance_in.in_layer.weight"]) is not None,
         )
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise WeightsError(f"'{component.files.paths[0]}' is no FLUX transformer: {error}") from error
+        raise WeightsError(f"'{component.files.place}' is no FLUX transformer: {error}") from error
 
 
 def infer_autoencoder(
@@ -96,7 +96,7 @@ def infer_autoencoder(
     widths = [shape(level.format(i, 0) + ".conv1.weight")[0] for i in range(levels)]
     if ch % norm_groups or any(w % ch for w in widths):
         raise WeightsError(
-            f"'{component.files.paths[0]}' is no FLUX autoencoder: levels of {widths} channels after {ch}, "
+            f"'{component.files.place}' is no FLUX autoencoder: levels of {widths} channels after {ch}, "
             f"which should be a multiple of {norm_groups} and theirs of it"
         )
     return AutoencoderConfig(

@@ -91,7 +91,7 @@ class Component:
         scale = self.files.read(scale_name).float()
         if scale.numel() not in (1, len(tensor)):
             raise WeightsError(
-                f"{scale_name} in '{self.files.paths[0]}' scales in blocks of a kind not known here; "
+                f"{scale_name} in '{self.files.place}' scales in blocks of a kind not known here; "
                 "use a bf16, fp8 or plain safetensors version of this model"
             )
         return tensor.float() * scale.reshape(-1, *[1] * (tensor.ndim - 1))
@@ -107,7 +107,7 @@ def find_component(files: TensorFiles, kind: str) -> Component:
         "transformer": (TRANSFORMER_MARKS, TRANSFORMER_PREFIXES),
         "autoencoder": (AUTOENCODER_MARKS, AUTOENCODER_PREFIXES),
     }[kind]
-    where = f"'{files.paths[0]}'" if files.paths else "the model"
+    where = f"'{files.place}'" if files.paths else "the model"
     for suffix, what in _REFUSED.items():
         if any(name.endswith(suffix) for name in files):
             raise WeightsError(f"{where} is {what}; use a bf16, fp8 or plain safetensors version of this model")
@@ -161,4 +161,4 @@ def key_report(component: Component, entries: Sequence[Entry], shapes: dict[str,
             else:
                 matched += 1
     unused = [n for n in component.names() if n not in used]
-    return KeyReport(f"'{component.files.paths[0]}'", matched, missing, unused, mis_shaped)
+    return KeyReport(f"'{component.files.place}'", matched, missing, unused, mis_shaped)

@@ -16,6 +16,7 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.weights.card import recognise
 from inkontext.weights.component import key_report
 from inkontext.weights.load import autoencoder_of, sampling_of, transformer_of
+from inkontext.weights.shards import weight_files
 from inkontext.weights.source import TEXT_PARTS, Source
 from inkontext.weights.tensors import TensorFiles, fingerprint
 from inkontext.weights.transformer_map import transformer_map
@@ -49,6 +50,7 @@ def describe_model(source: Source) -> dict[str, Any]:
             "unused": list(report.unused),
             "mis_shaped": list(report.mis_shaped),
         },
+        "files": _files(source),
         "text_parts": [part for part in TEXT_PARTS if (source.text / part).is_dir()],
     }
     if source.autoencoder:
@@ -57,6 +59,13 @@ def describe_model(source: Source) -> dict[str, Any]:
     if source.card and source.card.notes:
         body["notes"] = source.card.notes
     return body
+
+
+def _files(source: Source) -> dict[str, list[str]]:
+    """The files that are read of every network: which variant, how many shards."""
+    towers = {part: weight_files(source.text / part) for part in TEXT_PARTS}
+    networks = {"transformer": source.transformer, "autoencoder": source.autoencoder, **towers}
+    return {part: [path.name for path in paths] for part, paths in networks.items() if paths}
 
 
 def lora_family(names: list[str]) -> str | None:
@@ -85,7 +94,7 @@ def describe_lora(files: TensorFiles) -> dict[str, Any]:
     names = list(files)
     family = lora_family(names)
     if family is None:
-        raise WeightsError(f"'{files.paths[0]}' is neither a model nor a LoRA that is known here; check the file")
+        raise WeightsError(f"'{files.place}' is neither a model nor a LoRA that is known here; check the file")
     downs = [n for n in names if _DOWN.search(n)]
     alphas = Counter(float(files.read(n)) for n in names if n.endswith(".alpha"))
     return {

@@ -28,12 +28,13 @@ from inkontext.weights.component import Component, KeyReport, find_component, ke
 from inkontext.weights.mapping import Entry
 from inkontext.weights.quiet import no_bars
 from inkontext.weights.scheduler import check_agreement
+from inkontext.weights.shards import weight_files
 from inkontext.weights.source import TEXT_PARTS, Source
 from inkontext.weights.tensors import TensorFiles
 from inkontext.weights.transformer_map import transformer_map
 
 # What transformers raises for folders that are damaged one way or another.
-_UNREADABLE = (OSError, ValueError, TypeError, AttributeError, LookupError, RuntimeError, SafetensorError,
+_UNREADABLE = (ImportError, OSError, ValueError, TypeError, AttributeError, LookupError, RuntimeError, SafetensorError,
                StrictDataclassError)  # fmt: skip
 
 Placement = Callable[[str, torch.dtype], tuple[torch.device, torch.dtype]]
@@ -116,7 +117,8 @@ def fill(module: nn.Module, component: Component, entries: Sequence[Entry], plac
         # A copy even when nothing changes: the file's mapping must not outlive this loop.
         tensor = tensor.to(device, dtype, copy=True)
         if not _is_finite(tensor):
-            raise NonFiniteError(f"tensor {entry.bfl} in '{component.files.paths[0]}' has NaN or infinity in it; "
+            path = component.files[component.prefix + component.sources(entry)[0]].path
+            raise NonFiniteError(f"tensor {entry.bfl} in '{path}' has NaN or infinity in it; "
                                  "the file is damaged or was cast badly, get it again")  # fmt: skip
         owner, _, leaf = entry.bfl.rpartition(".")
         setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
@@ -152,7 +154,11 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
     tokenizers = []
     for kind, part, tower in ((AutoTokenizer, "tokenizer_2", t5), (_pooled_kind(folder), "tokenizer", clip)):
         try:
-            tokenizers.append(kind.from_pretrained(folder / part, local_files_only=True))  # type: ignore[attr-defined]
+            _check_tokenizer(folder / part)
+            tokenizer = kind.from_pretrained(  # type: ignore[attr-defined]
+                folder / part, local_files_only=True, trust_remote_code=False
+            )
+            tokenizers.append(tokenizer)
             # Without its vocabulary file a tokenizer is made nevertheless, of a few special pieces.
             pieces, rows = len(tokenizers[-1]), tower.config.vocab_size  # type: ignore[union-attr, arg-type]
             if not rows / 2 <= pieces <= rows:  # type: ignore[operator]
@@ -161,6 +167,19 @@ def load_towers(folder: Path, length: int, device: torch.device | str, dtype: to
             reason = str(error).strip().partition("\n")[0]
             raise ModelNotFoundError(f"'{folder / part}' holds no usable tokenizer ({reason}); restore it") from error
     return TextTowers(t5, clip, *tokenizers, length=length)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Raises ValueError where its config names files elsewhere, which some versions of transformers open."""
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    # What the last one names was on its author's machine; no version opens it.
+    named = {k: v for k, v in config.items() if k.endswith("_file") and k != "special_tokens_map_file"}
+    named["fast_tokenizer_files"] = config.get("fast_tokenizer_files")
+    for key, value in named.items():
+        for name in value if isinstance(value, list) else [value]:
+            if name is not None and (not isinstance(name, str) or Path(name).name != name or "\\" in name):
+                raise ValueError(f"its config names {name!r} as {key}, which is no file beside it")
 
 
 def _pooled_kind(folder: Path) -> type:
@@ -177,10 +196,16 @@ def _pooled_kind(folder: Path) -> type:
 def _tower(kind: type, folder: Path, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
     if not (folder / "config.json").is_file():  # transformers would take its own defaults
         raise ModelNotFoundError(f"'{folder}' has no config.json; restore it from where the model came")
+    files = TensorFiles(weight_files(folder))
+    if not files:
+        raise ModelNotFoundError(f"'{folder}' holds no usable text encoder (no safetensors); restore its files")
     try:
+        # Without a folder, transformers opens no file that a config or an adapter beside it names.
+        config = kind.config_class.from_pretrained(folder, local_files_only=True)  # type: ignore[attr-defined]
         with no_bars():
             module, info = kind.from_pretrained(  # type: ignore[attr-defined]
-                folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True,
+                None, config=config, state_dict={name: files.read(name) for name in files}, dtype=dtype,
+                output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are reported below, by name
             )  # fmt: skip
     except _UNREADABLE as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 
 from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
+from inkontext.weights.shards import WEIGHT_SUFFIXES, networks_in, weight_files
 
 SHIPPED = Path(str(files("inkontext"))) / "models"
 EMBEDDED = ("tiny", "tiny-fast", "debug")
 SHARING = {"tiny-fast": "tiny"}  # shipped as a transformer alone; the other parts are that model's
 TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-WEIGHT_SUFFIXES = (".safetensors", ".sft")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
 _PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth")
 _FILE_SUFFIXES = (*WEIGHT_SUFFIXES, *_PICKLE_SUFFIXES, ".gguf")
@@ -62,9 +61,9 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     folder = path.parent if path.is_file() else path
     if (shared := shared_parts(folder)) != folder:
         autoencoder, text = autoencoder or shared / "vae", text or shared
-    transformer, own_autoencoder = _split_files(path) if path.is_file() else _folder_files(path)
+    transformer, own_autoencoder = ((path,), _autoencoder_beside(folder)) if path.is_file() else _folder_files(path)
     if autoencoder is not None:
-        own_autoencoder = _weights_in(Path(autoencoder)) if Path(autoencoder).is_dir() else (Path(autoencoder),)
+        own_autoencoder = weight_files(Path(autoencoder)) if Path(autoencoder).is_dir() else (Path(autoencoder),)
     configs = {
         part: read_json(file)
         for part, file in {
@@ -107,7 +106,7 @@ def resolve_autoencoder(name_or_path: str | Path) -> Source:
         return _alone(path.stem, path.parent, path.parent, (path,)) if own else resolve(path)
     model = path / "model" if (path / "model").is_dir() else path
     for vae in (model, model / "vae"):
-        if _autoencoder_config(vae) and (weights := _weights_in(vae)):
+        if _autoencoder_config(vae) and (weights := weight_files(vae)):
             owner = vae.parent if vae.name == "vae" else vae
             return _alone(_folder_name(owner if model == path else path), owner, vae, weights)
     return resolve(model)
@@ -163,35 +162,28 @@ def _from_hub(repo: str) -> Path:
         ) from error
 
 
-def _weights_in(folder: Path, leave: Sequence[str] = ()) -> tuple[Path, ...]:
-    """The safetensors files of a diffusers component folder; 16-bit variants are left to those who name them."""
-    files = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.name not in leave)
-    plain = [p for p in files if not re.search(r"\.(fp16|bf16|non_ema)\b", p.name)]
-    return tuple(plain or files)
-
-
 def _folder_files(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    transformer = _weights_in(folder / "transformer")
+    transformer = weight_files(folder / "transformer")
     if transformer:
-        return transformer, _weights_in(folder / "vae")
-    singles = list(_weights_in(folder, leave=AUTOENCODER_NAMES))
-    if not singles:
+        return transformer, weight_files(folder / "vae")
+    models = networks_in(folder, leave=AUTOENCODER_NAMES)
+    if not models:
         pickles = [p.name for p in folder.rglob("*") if p.suffix in _PICKLE_SUFFIXES]
         hint = f"; {pickles[0]} is a pickle and is not opened" if pickles else ""
         raise ModelNotFoundError(
             f"'{folder}' holds neither transformer/*.safetensors nor a single-file model{hint}; "
             "give the folder that has model_index.json, or the model's .safetensors file"
         )
-    if len(singles) > 1:
-        names = ", ".join(p.name for p in singles)
+    if len(models) > 1:
+        names = ", ".join(path.name for model in models.values() for path in model.files_of(folder))
         raise ModelNotFoundError(f"'{folder}' holds several models ({names}); give the path of one file")
-    return _split_files(singles[0])
+    return weight_files(folder, leave=AUTOENCODER_NAMES), _autoencoder_beside(folder)
 
 
-def _split_files(file: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    beside = [file.parent / name for name in AUTOENCODER_NAMES if (file.parent / name).exists()]
-    beside = beside or list(_weights_in(file.parent / "vae"))
-    return (file,), tuple(beside)
+def _autoencoder_beside(folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / name for name in AUTOENCODER_NAMES if (folder / name).exists()) or weight_files(
+        folder / "vae"
+    )
 
 
 def model_from_environment() -> str:

@@ -61,6 +61,11 @@ class TensorFiles(Mapping[str, TensorInfo]):
         for path in self.paths:
             self._scan(path)
 
+    @property
+    def place(self) -> Path:
+        """What to call them in a sentence: the file, or the folder of several."""
+        return self.paths[0] if len(self.paths) == 1 else self.paths[0].parent
+
     def _scan(self, path: Path) -> None:
         if path.suffix in _PICKLES:
             raise WeightsError(f"'{path}' is a pickle, which can run code; get the model as .safetensors")
