@@ -16,6 +16,7 @@ import numpy as np
 
 from inkontext.errors import OptionError
 from inkontext.flow.solvers import CONSISTENCY
+from inkontext.numbers import read_count, whole
 from inkontext.plugins import Plugin, find_function, told
 from inkontext.result import Result
 
@@ -97,9 +98,7 @@ class BestOf:
         """
 
         def best(seed: int, count: int) -> Result:
-            if not isinstance(count, int | np.integer) or count < 1:
-                raise OptionError(f"count must be a whole number of at least 1, not {count}")
-            made = make(seed, count * self.candidates)
+            made = make(seed, read_count(count) * self.candidates)
             kept = [self._choose(made, first, sources) for first in range(0, len(made.images), self.candidates)]
             return Result(
                 [made.images[i] for i, _ in kept],
@@ -146,9 +145,7 @@ def read_best_of(
         if scorer is not None:
             raise OptionError("a scorer chooses among candidates; give their number (--candidates), or quality 'max'")
         return None
-    candidates = _MAX_CANDIDATES if candidates is None else candidates
-    if not isinstance(candidates, int | np.integer) or not 2 <= candidates <= MOST:
-        raise OptionError(f"candidates must be a whole number from 2 to {MOST}, not {candidates}")
+    candidates = _MAX_CANDIDATES if candidates is None else whole(candidates, "candidates", 2, MOST)
     name = scorer or AGREEMENT
     if name == AGREEMENT and candidates < _FEWEST_TO_AGREE:
         raise OptionError(
@@ -156,7 +153,7 @@ def read_best_of(
             "another scorer"
         )
     plugin = (known or {}).get(name) or find_function(name, "scorer", GROUP, OWN_SCORERS)
-    return BestOf(int(candidates), plugin, name, quality)
+    return BestOf(candidates, plugin, name, quality)
 
 
 def solver_of(quality: str | None, solver: str | None, sampling: Sampling) -> str | None:

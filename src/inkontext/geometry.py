@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from PIL import Image
 
 from inkontext.errors import MaskError, OptionError
+from inkontext.numbers import as_whole
 from inkontext.safety.pictures import MAX_PIXELS, PictureLike, open_image, read_picture
 
 Size = tuple[int, int]
@@ -156,7 +157,7 @@ def parse_size(size: str | Size | None, resolution: int) -> Size | None:
     Raises:
         OptionError: anything else, or a side outside 1..16384.
     """
-    if size is None or size == "match":
+    if size is None or (isinstance(size, str) and size == "match"):
         return None
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d+)?)\s*([xX:])\s*(\d{1,9}(?:\.\d+)?)\s*", size)
@@ -168,11 +169,21 @@ def parse_size(size: str | Size | None, resolution: int) -> Size | None:
                 raise OptionError(f"ratio {size!r} is too extreme; stay between 1:10 and 10:1")
             return area_canvas((first, second), resolution**2)
         size = (int(first), int(second))
-    if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= 16384 for side in size):
+    sides = [as_whole(side) for side in size] if isinstance(size, Iterable) else []
+    if len(sides) != 2 or not all(side is not None and 1 <= side <= 16384 for side in sides):
         raise OptionError(f"size {size!r} must be two whole numbers of pixels between 1 and 16384")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise OptionError(f"size {size[0]}x{size[1]} is more than {MAX_PIXELS // 10**6} megapixels; ask for less")
-    return size[0], size[1]
+    width, height = (int(side) for side in sides if side is not None)
+    if width * height > MAX_PIXELS:
+        raise OptionError(f"size {width}x{height} is more than {MAX_PIXELS // 10**6} megapixels; ask for less")
+    return width, height
+
+
+def told_size(size: str | Size | None) -> str | None:
+    """A size as `parse_size` takes it, for a record: None for the picture's own. Raises OptionError."""
+    if size is None or isinstance(size, str):
+        return None if size == "match" else size
+    width, height = parse_size(size, GRID) or size
+    return f"{width}x{height}"
 
 
 def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Image:

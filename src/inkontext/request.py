@@ -18,6 +18,7 @@ from inkontext.errors import OptionError, PromptError
 from inkontext.flow.solvers import SAMPLERS
 from inkontext.geometry import Frame, Size
 from inkontext.model.presets import Sampling
+from inkontext.numbers import as_real, as_whole, read_count, read_seed, real, whole
 from inkontext.numerics import numerics_for
 from inkontext.safety.pictures import Picture, PictureLike, read_picture
 from inkontext.sequence import SCHEMES
@@ -103,16 +104,12 @@ def read_options(
 ) -> Options:  # fmt: skip
     """Fill in the model's own defaults. Raises OptionError for what it cannot do."""
     numerics_for(reference_numerics)
-    steps = sampling.steps if steps is None else steps
-    if not isinstance(steps, int | np.integer) or not 1 <= steps <= 1000:
-        raise OptionError(f"steps must be a whole number from 1 to 1000, not {steps}")
+    steps = sampling.steps if steps is None else whole(steps, "steps", 1, 1000)
     if guidance is not None and not has_guidance:
         raise OptionError("this model has no guidance input; use true_cfg (--true-cfg) instead")
     guidance = guidance if guidance is not None else (sampling.guidance or 1.0) if has_guidance else None
-    if guidance is not None and not 0 <= guidance <= 100:
-        raise OptionError(f"guidance must be between 0 and 100, not {guidance}")
-    if true_cfg is not None and not 1 <= true_cfg <= 100:
-        raise OptionError(f"true_cfg must be between 1 and 100, not {true_cfg}")
+    guidance = None if guidance is None else real(guidance, "guidance", 0, 100)
+    true_cfg = None if true_cfg is None else real(true_cfg, "true_cfg", 1, 100)
     _check_unicode(negative or "")
     if negative and (true_cfg is None or true_cfg == 1):
         raise OptionError("a negative prompt acts through true_cfg; set true_cfg (--true-cfg) above 1, such as 4")
@@ -149,11 +146,13 @@ def edit_requests(
     if cues and len(images) > 1:
         raise OptionError("drawn cues belong to one picture; edit the pictures one by one")
     seeds = _seeds(seed, total, count)
+    strength = read_strength(strength, mask is not None)
     several: Sequence[PictureLike] = [references] if isinstance(references, _ONE) else references
     extra = tuple(read_picture(r, reference=stretch) for r in several)
     if mask is not None and options.scheme == "stitch" and extra:
         raise OptionError("a mask and stitched references do not go together; use another reference scheme")
-    if not isinstance(position, int) or not 0 <= position <= len(extra):
+    place = as_whole(position)
+    if place is None or not 0 <= place <= len(extra):
         raise OptionError(f"position must be from 0 to {len(extra)}, the number of references, not {position!r}")
     requests = []
     read: dict[int, Picture] = {}  # the same object given for several prompts is decoded and encoded once
@@ -161,22 +160,21 @@ def edit_requests(
         source = images[i % len(images)]
         if id(source) not in read:
             read[id(source)] = read_picture(source, reference=stretch)
-        base = _edit_request(
-            sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size, cues, position
-        )
+        base = _edit_request(sampling, options, read[id(source)], prompts[i % len(prompts)], extra, size, cues, place)
         if mask is not None:
             base = _with_mask(base, mask, mask_edits, mask_mode, strength)
         requests += [replace(base, seed=s) for s in seeds[i]]
-    check_strength(strength, mask is not None)
     return requests
 
 
-def check_strength(strength: float, masked: bool) -> None:
-    """Raises OptionError."""
-    if not masked and strength != 1:
+def read_strength(strength: float, masked: bool) -> float:
+    """A strength as Python's number. Raises OptionError where it is none, or has no mask to act through."""
+    number = as_real(strength)
+    if not masked and number != 1:
         raise OptionError("strength acts through a mask; give one, or leave strength at 1")
-    if not 0 < strength <= 1:
+    if number is None or not 0 < number <= 1:
         raise OptionError(f"strength must be above 0 and at most 1, not {strength}")
+    return number
 
 
 def generate_requests(
@@ -285,12 +283,9 @@ def _check_unicode(prompt: str) -> None:
 
 def _seeds(seed: int | Sequence[int] | np.ndarray, pictures: int, count: int) -> list[list[int]]:
     """Seeds of every picture: `count` consecutive ones from its first, so that each can be made again alone."""
-    if not isinstance(count, int | np.integer) or count < 1:
-        raise OptionError(f"count must be a whole number of at least 1, not {count}")
-    first = list(seed) if isinstance(seed, Sequence | np.ndarray) else [seed] * pictures
+    number = read_count(count)
+    several = isinstance(seed, Sequence) or getattr(seed, "ndim", 0) > 0  # an array or a tensor of them
+    first = list(seed) if several else [seed] * pictures  # type: ignore[arg-type]
     if len(first) != pictures:
         raise OptionError(f"{len(first)} seeds for {pictures} pictures; give one seed, or one for each")
-    for s in first:
-        if not isinstance(s, int | np.integer) or not 0 <= s < 2**63 - count:
-            raise OptionError(f"seed {s!r} must be a whole number from 0 to 2^63 - 1")
-    return [[int(s) + i for i in range(count)] for s in first]
+    return [[read_seed(s, number) + i for i in range(number)] for s in first]

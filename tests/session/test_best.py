@@ -162,8 +162,8 @@ def test_a_merge_without_a_mask_has_no_strength(session: Session) -> None:
     ("arguments", "told"),
     [
         ({"strength": 0.5}, "strength acts through a mask"),
-        ({"strength": 0.0, "mask": Image.new("L", (32, 32), 255)}, "strength is 0.0"),
-        ({"strength": 1.5, "mask": Image.new("L", (32, 32), 255)}, "strength is 1.5"),
+        ({"strength": 0.0, "mask": Image.new("L", (32, 32), 255)}, "strength must be above 0 and at most 1, not 0.0"),
+        ({"strength": 1.5, "mask": Image.new("L", (32, 32), 255)}, "strength must be above 0 and at most 1, not 1.5"),
     ],
 )
 def test_a_strength_that_cannot_be(arguments: dict[str, Any], told: str, session: Session) -> None:

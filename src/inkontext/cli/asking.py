@@ -35,7 +35,7 @@ def read_asked(
     from inkontext.cli.checks import words_to_read
     from inkontext.cues import read_cues
     from inkontext.geometry import read_mask
-    from inkontext.request import check_strength, read_prompts
+    from inkontext.request import read_prompts, read_strength
     from inkontext.roles import assign, read_reference
     from inkontext.safety.pictures import read_picture
 
@@ -44,5 +44,5 @@ def read_asked(
     references = tuple(read_picture(file).rgb for file in cast.references)
     if mask is not None:
         read_mask(mask, size, mask_edits)
-    check_strength(strength, mask is not None)
+    read_strength(strength, mask is not None)
     return Asked(cast, references, read_cues(cue or (), size), words_to_read(prompt, check_text, retries))

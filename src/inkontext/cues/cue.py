@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inkontext.errors import CueError
+from inkontext.numbers import as_real
 
 Point = tuple[float, float]
 KINDS: Final = ("ellipse", "box", "arrow", "cross", "scribble")
@@ -57,8 +58,11 @@ class Cue:
             raise CueError(f"unknown cue {self.kind!r}; draw one of {', '.join(KINDS)}")
         if self.colour is not None and self.colour not in INKS:
             raise CueError(f"unknown cue colour {self.colour!r}; choose one of {', '.join(INKS)}")
-        if self.width is not None and not (_is_number(self.width) and 0.002 <= self.width <= 0.2):
-            raise CueError(f"a cue's width must be between 0.002 and 0.2 of the picture, not {self.width!r}")
+        if self.width is not None:
+            width = as_real(self.width)
+            if width is None or not 0.002 <= width <= 0.2:
+                raise CueError(f"a cue's width must be between 0.002 and 0.2 of the picture, not {self.width!r}")
+            object.__setattr__(self, "width", width)
         object.__setattr__(self, "points", tuple(_inside(self.kind, point) for point in self.points))
         count = len(self.points)
         if (count != 2 and self.kind != "scribble") or not 2 <= count <= _MOST_POINTS:
@@ -79,19 +83,17 @@ class Cue:
         return f"{self.colour} {self.kind}" if self.colour else self.kind
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _inside(kind: str, point: Any) -> Point:
-    if not isinstance(point, list | tuple) or len(point) != 2 or not all(map(_is_number, point)):
+    pair = [as_real(v) for v in point] if isinstance(point, list | tuple) else []
+    numbers = [v for v in pair if v is not None and math.isfinite(v)]
+    if not len(pair) == len(numbers) == 2:
         raise CueError(f"a point of the {kind} is not a pair of numbers; write [x, y]")
-    if not all(-_SLACK <= v <= 1 + _SLACK for v in point):
+    if not all(-_SLACK <= v <= 1 + _SLACK for v in numbers):
         raise CueError(
-            f"the {kind} has a point at ({point[0]:g}, {point[1]:g}), outside the picture; coordinates are fractions "
-            "of its width and height, from 0 to 1"
+            f"the {kind} has a point at ({numbers[0]:g}, {numbers[1]:g}), outside the picture; coordinates are "
+            "fractions of its width and height, from 0 to 1"
         )
-    x, y = (min(max(float(v), 0.0), 1.0) for v in point)
+    x, y = (min(max(v, 0.0), 1.0) for v in numbers)
     return x, y
 
 

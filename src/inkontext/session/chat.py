@@ -11,6 +11,7 @@ from typing import Final
 from PIL import Image
 
 from inkontext.errors import Cancelled, InKontextError, OptionError, SessionError, is_out_of_memory, one_line
+from inkontext.numbers import as_whole
 from inkontext.reading import Reader, asked_words
 from inkontext.result import Callback
 from inkontext.safety.provenance import check_suffix, save_picture
@@ -73,9 +74,8 @@ class Chat:
             OptionError: a seed or a number of steps that cannot be.
         """
         self.session, self.anchor, self.keep, self.reader, self.callback = session, anchor, keep, reader, callback
-        check_numbers(seed, steps)
-        self.seed: int | str | None = seed
-        self.steps = steps
+        self.seed: int | str | None
+        self.seed, self.steps = check_numbers(seed, steps)
         self.ended = False
         self._commands: dict[str, Callable[[str], Message]] = {
             "undo": lambda rest: self._step(session.undo, "undo", rest),
@@ -195,12 +195,9 @@ class Chat:
         return Message(f"kept in {self.session.folder}")
 
 
-def check_numbers(seed: int | None, steps: int | None) -> None:
-    """Raises OptionError for a seed or a number of steps that cannot be."""
-    if seed is not None:
-        _seed(str(seed))
-    if steps is not None:
-        _steps(str(steps))
+def check_numbers(seed: int | None, steps: int | None) -> tuple[int | None, int | None]:
+    """A seed and a number of steps as Python's numbers. Raises OptionError for one that cannot be."""
+    return None if seed is None else _seed(_digits(seed)), None if steps is None else _steps(_digits(steps))
 
 
 def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
@@ -225,6 +222,12 @@ def _steps(text: str) -> int:
     if not _is_whole(text) or not 1 <= int(text) <= 1000:
         raise OptionError(f"steps must be a whole number from 1 to 1000, not '{text}'")
     return int(text)
+
+
+def _digits(value: object) -> str:
+    """A whole number of any kind as it would be typed."""
+    number = as_whole(value)
+    return str(value if number is None else number)
 
 
 def _is_whole(text: str) -> bool:

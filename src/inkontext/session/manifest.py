@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from inkontext.cues import Cue, from_json
 from inkontext.errors import CueError, OptionError, SessionError
+from inkontext.numbers import as_whole
 from inkontext.reading import TextReport
 
 FIRST_BRANCH = "main"
@@ -243,6 +244,7 @@ class Manifest(BaseModel):
 
     def settle_on(self, place: int) -> Manifest:
         """With the current turn and its branch at another turn of the same parent; the others stay in the tree."""
+        place = self.number(place)
         if self.turns[place].parent != self.turns[self.current].parent:
             raise SessionError(f"turn {place} is no other way to turn {self.current}; use goto")
         return self._with(current=place, redo=[], branches=self.branches | {self.branch: place})
@@ -253,9 +255,10 @@ class Manifest(BaseModel):
             return self.branches[place]
         if isinstance(place, str) and not (place.isascii() and place.isdigit()):
             raise SessionError(f"there is no branch '{place}'; there are {', '.join(self.branches)}")
-        if not 0 <= int(place) < len(self.turns):
+        turn = int(place) if isinstance(place, str) else as_whole(place)
+        if turn is None or not 0 <= turn < len(self.turns):
             raise SessionError(f"there is no turn {place}; there are 0 to {len(self.turns) - 1}")
-        return int(place)
+        return turn
 
     def _with(self, **changes: Any) -> Manifest:
         """A changed copy, checked again: what is written can always be read."""

@@ -14,10 +14,11 @@ from inkontext.best_of import BestOf, solver_of
 from inkontext.cues import Cue
 from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
-from inkontext.geometry import read_mask
+from inkontext.geometry import Size, read_mask, told_size
+from inkontext.numbers import as_whole, read_seed, real, whole
 from inkontext.pipeline import Pipeline
 from inkontext.reading import Reader, need_letters
-from inkontext.request import check_strength
+from inkontext.request import read_strength
 from inkontext.result import Callback
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.safety.provenance import check_suffix, save_picture
@@ -124,7 +125,7 @@ class Session:
         negative: str | None = None,
         true_cfg: float | None = None,
         solver: str | None = None,
-        size: str | None = None,
+        size: str | Size | None = None,
         mask: PictureLike | None = None,
         mask_edits: str = "white",
         strength: float = 1.0,
@@ -162,12 +163,14 @@ class Session:
         if best is not None:
             solver = solver_of(best.quality, solver, self._model().sampling)
         how = read_how(
-            prompt=prompt, seed=len(self.manifest.turns) if seed is None else seed, steps=steps, guidance=guidance,
-            negative=negative, true_cfg=true_cfg, solver=solver, size=None if size == "match" else size,
-            strength=strength, cues=[cue.as_dict() for cue in cues], position=position, said=said, anchor=anchor,
-            keep=keep,
+            prompt=prompt, seed=len(self.manifest.turns) if seed is None else read_seed(seed),
+            steps=None if steps is None else whole(steps, "steps", 1, 1000),
+            guidance=None if guidance is None else real(guidance, "guidance", 0, 100), negative=negative,
+            true_cfg=None if true_cfg is None else real(true_cfg, "true_cfg", 1, 100), solver=solver,
+            size=told_size(size), strength=read_strength(strength, mask is not None),
+            cues=[cue.as_dict() for cue in cues], position=whole(position, "position", 0, len(references)), said=said,
+            anchor=anchor, keep=keep,
         )  # fmt: skip
-        check_strength(how.strength, mask is not None)
         start = self.manifest.current if parent is None else self.manifest.number(parent)
         white = None if mask is None else read_mask(mask, self.picture(start).size, mask_edits)
         extra = [read_picture(r).rgb for r in references]
@@ -206,14 +209,14 @@ class Session:
         Raises:
             SessionError: there are not so many, or their pictures would be numbered otherwise than their prompts say.
         """
-        path = self.manifest.path()
-        if not 2 <= count < len(path):
+        path, number = self.manifest.path(), as_whole(count)
+        if number is None or not 2 <= number < len(path):
             raise SessionError(f"{count} turns cannot be merged; there are {len(path) - 1} here, and it takes two")
-        turns = path[-count:]
+        turns = path[-number:]
         whole = merged_mask([self._store.mask(turn) for turn in turns])
         how = merged_how(turns, prompt, whole is not None)
         references = [image for turn in turns for image in self._store.references(turn)]
-        return self._take(path[-count - 1].id, how, whole, references, [turn.id for turn in turns], callback)
+        return self._take(path[-number - 1].id, how, whole, references, [turn.id for turn in turns], callback)
 
     def replay(
         self, folder: str | Path, picture: PictureLike | None = None, pipeline: Pipeline | None = None,

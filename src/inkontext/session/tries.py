@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inkontext.best_of import BestOf
+from inkontext.numbers import read_seed
 from inkontext.reading import Attempts, Reader, TextReport, until_right
 from inkontext.session.manifest import Turn
 from inkontext.session.session import Session
@@ -32,7 +33,7 @@ def edit_until_right(
         InKontextError: as `Session.edit`.
     """
     parent = session.manifest.current
-    first = len(session.manifest.turns) if seed is None else seed
+    first = len(session.manifest.turns) if seed is None else read_seed(seed)
     reader, stride = reader or Reader(), best.candidates if best else 1
     seeds: list[int] = []
 
