@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inkontext.weights.tensors import fingerprint
+from inkontext.weights.hashing import fingerprint
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODEL = Path(str(files("inkontext"))) / "models" / "tiny"

@@ -15,8 +15,8 @@ from inkontext.model.transformer import FluxTransformer
 from inkontext.runtime import plan
 from inkontext.runtime.device import choose_device, choose_dtype
 from inkontext.weights import load
+from inkontext.weights.hashing import fingerprint
 from inkontext.weights.source import TEXT_PARTS, model_from_environment, resolve
-from inkontext.weights.tensors import fingerprint
 
 
 class Parts(NamedTuple):

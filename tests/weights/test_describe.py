@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from inkontext.errors import WeightsError
 from inkontext.model.presets import PRESETS
-from inkontext.weights.describe import describe_lora, describe_model, lora_family, sha256
+from inkontext.weights.describe import describe_lora, describe_model, lora_family
 from inkontext.weights.source import resolve
 from inkontext.weights.tensors import TensorFiles
 from tests.weights.samples import meta_shapes, reduced, save_bfl
@@ -89,8 +88,3 @@ def test_what_does_not_fit_is_listed_not_raised(tmp_path: Path) -> None:
     keys = describe_model(resolve(path))["keys"]
     assert (keys["missing"], keys["unused"]) == (["txt_in.bias"], ["wings"])
     assert keys["mis_shaped"] == ["img_in.bias is [3], should be [256]"]
-
-
-def test_sha256_is_the_hash_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc" * 100_000)
-    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()

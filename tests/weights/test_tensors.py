@@ -17,7 +17,7 @@ from torch import Tensor
 
 from inkontext.errors import StorageError, WeightsError
 from inkontext.weights import tensors
-from inkontext.weights.tensors import DTYPES, TensorFiles, fingerprint, write_sharded, write_tensors
+from inkontext.weights.tensors import DTYPES, TensorFiles, write_sharded, write_tensors
 from tests.weights.samples import assert_same_state
 
 
@@ -185,11 +185,3 @@ def test_a_name_in_two_shards_is_named(tmp_path: Path) -> None:
         save_file({"twice": torch.ones(1)}, tmp_path / f"{name}.safetensors")
     with pytest.raises(WeightsError, match=r"'twice' is in both .*a\.safetensors' and .*b\.safetensors'"):
         TensorFiles(tmp_path.glob("*.safetensors"))
-
-
-def test_fingerprint_tells_files_apart_and_not_places(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
-    for path, value in zip(paths, (1.0, 1.0, 2.0), strict=True):
-        save_file({"x": torch.full((1000,), value)}, path)
-    a, b, c = (fingerprint([p]) for p in paths)
-    assert a == b != c

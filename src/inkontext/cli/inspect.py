@@ -37,7 +37,7 @@ def _picture(path: Path) -> dict[str, Any]:
 
 
 def _weights(what: str, sha256: bool) -> dict[str, Any]:
-    from inkontext.weights import describe
+    from inkontext.weights import describe, hashing
     from inkontext.weights.source import resolve
     from inkontext.weights.tensors import TensorFiles
 
@@ -51,7 +51,7 @@ def _weights(what: str, sha256: bool) -> dict[str, Any]:
     if sha256:
         # By folder and name: in diffusers' layout both parts have files of the same name.
         body["sha256"] = {
-            f"{p.parent.name}/{p.name}": describe.sha256(p) for p in (*source.transformer, *source.autoencoder)
+            f"{p.parent.name}/{p.name}": hashing.sha256(p) for p in (*source.transformer, *source.autoencoder)
         }
     return body
 

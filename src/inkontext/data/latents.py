@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inkontext.data.cache import Shards, read_rows
 from inkontext.data.examples import Example
@@ -16,6 +16,7 @@ from inkontext.data.pairs import RowSource
 from inkontext.errors import DataError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.text import TextEncoding, TextTowers
+from inkontext.weights.hashing import weights_digest
 
 if TYPE_CHECKING:
     from inkontext.training.config import RunConfig
@@ -115,20 +116,11 @@ def text_key(prompt: str) -> str:
 def fingerprint_of(autoencoder: AutoEncoder) -> str:
     """Hash of an autoencoder's weights, scale and shift."""
     cfg = autoencoder.cfg
-    return _hash([autoencoder], f"{cfg.scale_factor!r} {cfg.shift_factor!r}")
+    return weights_digest(autoencoder.state_dict(), words=f"{cfg.scale_factor!r} {cfg.shift_factor!r}")
 
 
 def towers_fingerprint(towers: TextTowers) -> str:
     """Hash of the towers' weights, of how they split text, and of the length they pad to."""
     probe = "Change “the 2 red cars” to 'BLUE Éclair', please."
     ids = [towers.t5_tokenizer(probe).input_ids, towers.clip_tokenizer(probe).input_ids]
-    return _hash([towers.t5, towers.clip], f"{towers.length} {ids}")
-
-
-def _hash(modules: Sequence[nn.Module], words: str) -> str:
-    digest = hashlib.sha256(words.encode())
-    for module in modules:
-        for name, tensor in sorted(module.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            digest.update(memoryview(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()))
-    return digest.hexdigest()[:16]
+    return weights_digest(towers.t5.state_dict(), towers.clip.state_dict(), words=f"{towers.length} {ids}")

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from inkontext.errors import OptionError, one_line
 from inkontext.evaluation.score import Last
-from inkontext.evaluation.world.systems import digest
 from inkontext.runtime.device import choose_device
+from inkontext.weights.hashing import weights_digest
 from inkontext.weights.quiet import no_bars
 
 
@@ -46,7 +46,8 @@ class Clip:
         self.model = _network(CLIPModel, folder, "--clip", self.device)
         self.processor, self.tokenizer = _load(AutoImageProcessor, folder), _load(AutoTokenizer, folder)
         self.length = self.model.config.text_config.max_position_embeddings
-        self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
+        weights = weights_digest(self.model.state_dict())
+        self.identity: dict[str, Any] = {"weights": weights, "processor": type(self.processor).__name__}
         self.cosines, self.image = Last(self._image_cosine), Last(self._image)
 
     def _image(self, picture: Image.Image) -> Tensor:
@@ -84,7 +85,8 @@ class Dino:
         self.device = choose_device(device)
         self.model = _network(AutoModel, folder, "--dino", self.device)
         self.processor = _load(AutoImageProcessor, folder)
-        self.identity: dict[str, Any] = {"weights": digest(self.model), "processor": type(self.processor).__name__}
+        weights = weights_digest(self.model.state_dict())
+        self.identity: dict[str, Any] = {"weights": weights, "processor": type(self.processor).__name__}
 
     @torch.no_grad()
     def embed(self, picture: Image.Image) -> np.ndarray:

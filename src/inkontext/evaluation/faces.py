@@ -17,6 +17,7 @@ from PIL import Image
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.score import Score
+from inkontext.weights.hashing import sha256
 
 CROP: Final = 112  # pixels a side of an aligned face
 # Where ArcFace's training put eyes, nose and corners of the mouth in that crop, (x, y) pixels.
@@ -72,9 +73,10 @@ class AuraFace:
             missing = DETECTORS if place else RECOGNISER
             raise OptionError(f"the folder '{folder}' holds no {missing}; give the one with AuraFace's files")
         self._recogniser, self._detector = place / RECOGNISER, detectors[0]
+        files = b"".join(bytes.fromhex(sha256(path)) for path in (self._recogniser, self._detector))
         self.identity: dict[str, Any] = {
             "model": "auraface", "detector": self._detector.name,
-            "digest": hashlib.sha256(b"".join(_digest(p) for p in (self._recogniser, self._detector))).hexdigest()[:16],
+            "digest": hashlib.sha256(files).hexdigest()[:16],
         }  # fmt: skip
         self._networks: tuple[Any, Any] | None = None
 
@@ -130,8 +132,3 @@ def similarity_to(target: np.ndarray, points: np.ndarray) -> np.ndarray:
     alpha = (centred.conj() @ (w - w.mean())) / (centred.conj() @ centred)
     beta = w.mean() - alpha * z.mean()
     return np.array([[alpha.real, -alpha.imag, beta.real], [alpha.imag, alpha.real, beta.imag]])
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +13,11 @@ from inkontext.errors import WeightsError
 from inkontext.model.transformer import FluxTransformer
 from inkontext.weights.card import recognise
 from inkontext.weights.component import key_report
+from inkontext.weights.hashing import fingerprint
 from inkontext.weights.load import autoencoder_of, sampling_of, transformer_of
 from inkontext.weights.shards import weight_files
 from inkontext.weights.source import TEXT_PARTS, Source
-from inkontext.weights.tensors import TensorFiles, fingerprint
+from inkontext.weights.tensors import TensorFiles
 from inkontext.weights.transformer_map import transformer_map
 
 _DOWN = re.compile(r"\.(lora_down|lora_A|down|[a-z]+_lora\d?\.down)(\.default)?\.weight$")
@@ -107,9 +106,3 @@ def describe_lora(files: TensorFiles) -> dict[str, Any]:
         "targets": sorted({re.sub(r"\d+", "N", _DOWN.sub("", n)) for n in downs}),
         "metadata": files.metadata,
     }
-
-
-def sha256(path: Path) -> str:
-    """The full hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

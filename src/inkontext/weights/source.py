@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
+from inkontext.weights.hub import download, is_hub_id
 from inkontext.weights.shards import WEIGHT_SUFFIXES, networks_in, weight_files
 
 SHIPPED = Path(str(files("inkontext"))) / "models"
@@ -20,8 +20,11 @@ TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 AUTOENCODER_NAMES = ("ae.safetensors", "ae.sft", "vae.safetensors")
 _PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth")
 _FILE_SUFFIXES = (*WEIGHT_SUFFIXES, *_PICKLE_SUFFIXES, ".gguf")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = ["model_index.json", CARD, "*/*.json", "*/*.safetensors", "tokenizer*/*"]
+_NOT_HAD = (
+    "model '{repo}' is no local path and cannot be downloaded ({reason}); "
+    "check the name, the network and, for a gated model, that you are logged in to the hub"
+)
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,8 @@ def _locate(name_or_path: str | Path) -> Path:
         from inkontext.weights.embedded import embedded
 
         return embedded(name)
-    if _HUB_ID.fullmatch(name) and not path.parent.exists() and path.suffix not in _FILE_SUFFIXES:
-        return _from_hub(name)
+    if is_hub_id(name) and path.suffix not in _FILE_SUFFIXES:
+        return download(name, _HUB_FILES, ModelNotFoundError, _NOT_HAD.replace("{repo}", name))
     raise ModelNotFoundError(
         f"there is no model '{name}'; give 'tiny', 'tiny-fast', a folder, a .safetensors file or a hub id"
     )
@@ -146,20 +149,6 @@ def _locate(name_or_path: str | Path) -> Path:
 def _folder_name(folder: Path) -> str:
     """The name people know a folder by; the hub's cache calls it MODELS--OWNER--NAME/snapshots/COMMIT."""
     return folder.parents[1].name.split("--")[-1] if folder.parent.name == "snapshots" else folder.name
-
-
-def _from_hub(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return Path(snapshot_download(repo, allow_patterns=_HUB_FILES))
-    except (HfHubHTTPError, OSError, ValueError) as error:  # not there, no network or disk, no such name possible
-        reason = str(error).partition("\n")[0].strip()
-        raise ModelNotFoundError(
-            f"model '{repo}' is no local path and cannot be downloaded ({reason}); "
-            "check the name, the network and, for a gated model, that you are logged in to the hub"
-        ) from error
 
 
 def _folder_files(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -5,7 +5,6 @@ Nothing but safetensors is opened: a pickle runs whatever code its author put in
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,24 +99,6 @@ class TensorFiles(Mapping[str, TensorInfo]):
         """One tensor on the CPU. The file is closed again, so that its pages can leave memory at once."""
         with safe_open(self._infos[name].path, "pt") as file:
             return file.get_tensor(name)
-
-
-def fingerprint(paths: Iterable[Path]) -> str:
-    """A short hash of weights: every header, the file sizes, and 64 evenly spaced 4 KiB samples of each file.
-
-    Two different models never share it by accident, and it takes milliseconds where a full hash of 24 GB
-    takes minutes. Not a defence against someone who forges a file.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (header,) = struct.unpack("<Q", file.read(8))
-            digest.update(struct.pack("<Q", size) + file.read(header))
-            for i in range(64):
-                file.seek(size * i // 64)
-                digest.update(file.read(4096))
-    return digest.hexdigest()[:16]
 
 
 Specs = Mapping[str, tuple[torch.dtype, Sequence[int]]]

@@ -5,13 +5,13 @@ All three compare 8-bit RGB arrays `[H, W, 3]`, so that what is measured is what
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from inkontext.errors import OptionError, WeightsError
+from inkontext.weights.hashing import weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -37,10 +37,7 @@ class VGGDistance:
     def __init__(self, path: Path, device: str | torch.device = "cpu") -> None:
         """path: VGG-16 with torchvision's names, .safetensors or .pth. Raises WeightsError, OptionError."""
         tensors = _vgg_tensors(path)
-        digest = hashlib.sha256()
-        for tensor in tensors.values():
-            digest.update(tensor.numpy().tobytes())
-        self.identity: dict[str, Any] = {"network": "vgg16", "weights": digest.hexdigest()[:16]}
+        self.identity: dict[str, Any] = {"network": "vgg16", "weights": weights_digest(tensors)}
         self._device = device
         self._tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
 

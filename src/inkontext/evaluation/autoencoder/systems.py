@@ -17,8 +17,8 @@ from torch import Tensor
 from inkontext.errors import InKontextError, OptionError, WeightsError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.weights import load
+from inkontext.weights.hashing import fingerprint
 from inkontext.weights.source import Source, resolve_autoencoder
-from inkontext.weights.tensors import fingerprint
 
 LATENT_BYTES: Final = 2  # of a number in bfloat16
 _CHANNELS, _FACTOR = 16, 8  # of FLUX's latents: what "equal bytes" means, whatever is measured

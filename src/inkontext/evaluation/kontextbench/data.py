@@ -21,12 +21,15 @@ from inkontext.data.world.bench import BASES, CATEGORIES
 from inkontext.errors import DataError, OptionError
 from inkontext.evaluation.problems import Problem, names_a_file
 from inkontext.evaluation.statistics import apportion, spread
+from inkontext.weights.hub import download, is_hub_id
 
 PUBLISHED: Final[dict[str, int]] = {name: count for name, (_, count) in CATEGORIES.items()}
 BASE_IMAGES: Final = sum(BASES.values())
 _NAMES: Final = {label: name for name, (label, _) in CATEGORIES.items()}
 _PLACES: Final = ("test/metadata.jsonl", "metadata.jsonl")
-_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_NOT_HAD: Final = (
+    "'{repo}' is no local folder and cannot be downloaded ({reason}); check the network, or give the folder of a copy"
+)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,9 @@ def open_bench(name: str) -> Bench:
         DataError: no such folder, no metadata.jsonl in it, no usable row, or the hub cannot be reached.
     """
     folder = Path(name).expanduser()
-    if not folder.exists() and _HUB_ID.fullmatch(name) and not folder.parent.exists():
-        folder = _from_hub(name)
+    if not folder.exists() and is_hub_id(name):
+        wanted = [*_PLACES, "test/images/*", "images/*"]
+        folder = download(name, wanted, DataError, _NOT_HAD.replace("{repo}", name), "dataset")
     if not folder.is_dir():
         raise DataError(f"there is no folder '{name}'; give the one with test/metadata.jsonl, or a hub id OWNER/NAME")
     path = next((folder / place for place in _PLACES if (folder / place).is_file()), None)
@@ -140,21 +144,6 @@ def open_bench(name: str) -> Bench:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' cannot be read ({error}); get the file again") from error
     return _read(path, lines)
-
-
-def _from_hub(repo: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        wanted = [*_PLACES, "test/images/*", "images/*"]
-        return Path(snapshot_download(repo, repo_type="dataset", allow_patterns=wanted))
-    except (HfHubHTTPError, OSError, ValueError) as error:  # not there, no network or disk, no such name possible
-        reason = str(error).partition("\n")[0].strip()
-        raise DataError(
-            f"'{repo}' is no local folder and cannot be downloaded ({reason}); check the network, "
-            "or give the folder of a copy"
-        ) from error
 
 
 @dataclass

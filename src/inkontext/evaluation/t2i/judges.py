@@ -86,7 +86,7 @@ class AestheticHead:
         self.identity: dict[str, Any] = {}
         self.layers = _layers(file, clip) if clip and file else None
         if clip and file:
-            from inkontext.weights.tensors import fingerprint
+            from inkontext.weights.hashing import fingerprint
 
             self.identity = {**clip.identity, "head": fingerprint([file])}
 

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from inkontext.best_of import BestOf, Candidates, read_best_of, solver_of
 from inkontext.data.world import Outside
@@ -26,13 +25,12 @@ from inkontext.request import read_options
 from inkontext.result import Result
 from inkontext.safety.pictures import read_picture
 from inkontext.weights import load
+from inkontext.weights.hashing import fingerprint, weights_digest
 from inkontext.weights.source import resolve
-from inkontext.weights.tensors import fingerprint
 
 TRUTH: Final = "world"  # the scorer of candidates that sees the pair's truth
 BASELINES: Final = ("copy", "target", "autoencoder")
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
-_SAMPLES: Final = 64  # elements of a tensor that go into its digest
 
 
 @dataclass(frozen=True)
@@ -69,10 +67,11 @@ class ModelSystem:
         if solver is not None:
             self.sampling["solver"] = solver
 
+        networks = pipeline.transformer, pipeline.autoencoder, pipeline.towers.t5, pipeline.towers.clip
         self.identity = {
             "kind": "model",
             **pipeline.model,
-            "weights": digest(pipeline.transformer, pipeline.autoencoder, pipeline.towers.t5, pipeline.towers.clip),
+            "weights": weights_digest(*(network.state_dict() for network in networks)),
             "resolution": pipeline.resolution,
             "steps": options.steps,
             "solver": options.solver,
@@ -219,15 +218,3 @@ def model_resolution(name: str) -> int:
     """The side in pixels of the pictures a model was made for; reads headers only."""
     source = resolve(name)
     return load.sampling_of(source, load.transformer_of(source)[1]).resolution
-
-
-def digest(*modules: nn.Module) -> str:
-    """A short hash of weights as they are in memory: names, shapes and evenly spaced elements of every tensor."""
-    out = hashlib.sha256()
-    for module in modules:
-        for name, tensor in sorted(module.state_dict().items()):
-            flat = tensor.detach().flatten()
-            step = max(1, flat.numel() // _SAMPLES)
-            out.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            out.update(flat[::step].double().cpu().numpy().tobytes())
-    return out.hexdigest()[:16]
