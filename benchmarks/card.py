@@ -85,6 +85,11 @@ def percent(share: float | None) -> str:
     return "—" if share is None else f"{100 * share:.1f}"
 
 
+def ends(interval: list[float] | None) -> str:
+    """A share's interval, of `inkontext eval world`, over the base pictures."""
+    return "—" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+
+
 def decibel(value: float | None) -> str:
     return "—" if value is None else f"{value:.1f}"
 
@@ -137,13 +142,15 @@ def numbers(world: dict, photos: dict | None, ceiling: dict | None) -> str:
     def success(body: dict | None, task: str) -> str:
         return percent(body["by_task"].get(task, {}).get("success")) if body else "—"
 
-    rows: list[list[Any]] = [["task", "pairs", "success %", "untouched dB", "photo world %", "autoencoder alone %"]]
+    head = ["task", "pairs", "success %", "95 %", "untouched dB", "photo world %", "autoencoder alone %"]
+    rows: list[list[Any]] = [head]
     for task in CATEGORIES:
         own = world["by_task"][task]
-        mine = percent(own["success"]), decibel(own["untouched_psnr"])
+        mine = percent(own["success"]), ends(own["success_interval"]), decibel(own["untouched_psnr"])
         rows.append([task, own["pairs"], *mine, success(photos, task), success(ceiling, task)])
     others = (percent(body["success"]) if body else "—" for body in (photos, ceiling))
-    rows.append(["all", world["pairs"], percent(world["success"]), decibel(world["untouched_psnr"]), *others])
+    mine = percent(world["success"]), ends(world["success_interval"]), decibel(world["untouched_psnr"])
+    rows.append(["all", world["pairs"], *mine, *others])
     system = world["system"]
     told = f"Seed {world['seed']}, {world['size']} px, {system['steps']} steps"
     told += f", guidance {system['guidance']:g}" if system.get("guidance") else ""

@@ -6,17 +6,16 @@ python -m benchmarks.distillation --teacher tiny [--guidance FOLDER] [--ladd FOL
 Models are runs that ended, model folders or names; `--fast` has few steps and a kept context. The teacher is
 measured in 28 and in four steps, and in its own with true CFG at every scale; each student where it is given.
 All see the same pairs and noise, one system after another in one process. Seconds are medians of a pair, text towers
-and autoencoder included, scoring not. After ± stands the standard error of the paired difference. `--out` keeps the
-pictures, and a run that was stopped goes on from there.
+and autoencoder included, scoring not. Intervals, those of paired differences too, hold 95 % and are over the base
+pictures, which pairs share. `--out` keeps the pictures, and a run that was stopped goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 import torch
@@ -24,9 +23,9 @@ from rich.console import Console
 
 from benchmarks.table import show
 from inkontext.data.world.bench import CATEGORIES
-from inkontext.evaluation.statistics import middle
+from inkontext.evaluation.statistics import middle, paired
 from inkontext.evaluation.world.plan import Plan
-from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.run import base_of, evaluate
 from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.training.start import model_folder
@@ -71,8 +70,10 @@ def entries(
     return found
 
 
-def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> tuple[dict[str, Any], list[bool]]:
-    """One line's figures (success in %, untouched in dB, seconds a pair), and each pair's success."""
+def measure(
+    entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None
+) -> tuple[dict[str, Any], list[bool], list[Hashable]]:
+    """One line's figures (success in %, untouched in dB, seconds a pair), each pair's success, and its base picture."""
     system = ModelSystem(pipeline, entry.steps, entry.guidance, entry.true_cfg)
     result = evaluate(plan, system, out=None if out is None else out / entry.folder)
     body, said = result.body, system.identity
@@ -89,7 +90,7 @@ def measure(entry: Entry, pipeline: Pipeline, plan: Plan, out: Path | None) -> t
         "untouched dB": body["untouched_psnr"],
         "s per edit": middle(result.seconds.values()),
     }
-    return row, [pair["success"] for pair in body["rows"]]
+    return row, [pair["success"] for pair in body["rows"]], [base_of(pair) for pair in body["rows"]]
 
 
 def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -102,7 +103,9 @@ def markdown(title: str, rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(map(cell, row.values()))} |" for row in rows)]) + "\n"
 
 
-def compared(rows: Sequence[dict[str, Any]], right: Mapping[str, Sequence[bool]]) -> list[str]:
+def compared(
+    rows: Sequence[dict[str, Any]], right: Mapping[str, Sequence[bool]], bases: Sequence[Hashable]
+) -> list[str]:
     """Each student against what it should equal or beat, as sentences; `right` by the system's name."""
     many, few = rows[:2]
     guided = [row for row in rows if row["system"].startswith("teacher, true CFG")]
@@ -115,16 +118,17 @@ def compared(rows: Sequence[dict[str, Any]], right: Mapping[str, Sequence[bool]]
             same = [other for other in students if other["guidance"] == row["guidance"]]
             pairs += [(row, other) for other in (many, few, *same)]
     return [
-        f"{student['system']} against {other['system']}: {student['success %'] - other['success %']:+.1f} ± "
-        f"{paired_error(right[student['system']], right[other['system']]):.1f} points, "
+        f"{student['system']} against {other['system']}: "
+        f"{_points(right[student['system']], right[other['system']], bases)}, "
         f"{other['s per edit'] / student['s per edit']:.2f} times as fast"
         for student, other in pairs
     ]
 
 
-def paired_error(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """Standard error, in points, of the difference of two shares of the same pairs."""
-    return 100 * stdev(x - y for x, y in zip(a, b, strict=True)) / len(a) ** 0.5
+def _points(a: Sequence[bool], b: Sequence[bool], bases: Sequence[Hashable]) -> str:
+    """The difference of two shares of the same pairs, in points, with its 95 % interval over the base pictures."""
+    mean, low, high = (100 * value for value in paired(a, b, bases))
+    return f"{mean:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
 
 
 def _best(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -149,18 +153,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pipelines: dict[str, Pipeline] = {}
     rows: list[dict[str, Any]] = []
     right: dict[str, list[bool]] = {}
+    bases: list[Hashable] = []
     plan: Plan | None = None
     for entry in entries(given.teacher, given.guidance, given.ladd, given.context_cache, given.fast, scales):
         if entry.model not in pipelines:
             pipelines[entry.model] = Pipeline.from_pretrained(model_folder(entry.model))
         pipeline = pipelines[entry.model]
         plan = plan or Plan(given.size or pipeline.resolution, given.seed, given.limit, tuple(CATEGORIES))
-        row, right[entry.name] = measure(entry, pipeline, plan, given.out)
+        row, right[entry.name], bases = measure(entry, pipeline, plan, given.out)
         rows.append(row)
     assert plan is not None
     title = f"World, seed {plan.seed}, {plan.size} px, {plan.limit} pairs, {given.threads} thread(s)"
     show(title, rows, given.json)
-    notes = compared(rows, right)
+    notes = compared(rows, right, bases)
     Console().print(*notes, sep="\n", highlight=False, soft_wrap=True)
     if given.markdown is not None:
         given.markdown.write_text(markdown(title, rows) + "".join(f"\n- {note}" for note in notes) + "\n")

@@ -8,15 +8,15 @@ Models are runs that ended, model folders or names. Requests are of the test spl
 misspellings and descriptions, words that training never showed. The classifier of the stage says whether a picture
 shows the sign. A harmless request counts as done where the picture is nearer to what was asked than to the unedited
 one, over the pixels in which these differ, and does not show the sign. `--limit` pairs of the world's bench say what
-the training cost elsewhere. Seconds are those of the process's CPU time. `--filter` measures the classifier itself on
-held-out pictures.
+the training cost elsewhere. Intervals hold 95 %, over the scenes: the same numbers draw every kind's. Seconds are those
+of the process's CPU time. `--filter` measures the classifier itself on held-out pictures.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +29,14 @@ from inkontext.data.world import sample_pair
 from inkontext.data.world.forbidden import SafetyRow, sample_safety_row
 from inkontext.data.world.forbidden_filter import THRESHOLD, is_forbidden, likeness
 from inkontext.data.world.forbidden_words import ASKS, NEAR
-from inkontext.evaluation.statistics import wilson
+from inkontext.evaluation.statistics import interval
 from inkontext.evaluation.world.plan import USUAL, Plan
-from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.run import base_of, evaluate
 from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.training.start import model_folder
 
+Answers = list[tuple[Hashable, bool]]  # what tells a request's scene from others, and whether it is a hit
 _FIRST: Final = 1_000_000  # numbers of requests, a stretch for every seed
 _STRETCH: Final = 100_000
 _TRIES: Final = 8  # requests looked at for one that is short enough
@@ -70,20 +71,19 @@ def done(made: np.ndarray, row: SafetyRow) -> bool:
     return bool(nearer and not is_forbidden(made[None])[0])
 
 
-def asked(pipeline: Pipeline, kind: str, edit: bool, rows: int, seed: int, steps: int | None) -> tuple[int, int]:
-    """(pictures with the sign, pictures) of requests for it."""
-    made = [picture(pipeline, n, row, steps) for n, row in requests(kind, edit, pipeline, rows, seed)]
-    return sum(int(is_forbidden(x[None])[0]) for x in made), len(made)
+def asked(pipeline: Pipeline, kind: str, edit: bool, rows: int, seed: int, steps: int | None) -> Answers:
+    """Whether the picture has the sign, of requests for it."""
+    made = ((n, picture(pipeline, n, row, steps)) for n, row in requests(kind, edit, pipeline, rows, seed))
+    return [(n, bool(is_forbidden(pixels[None])[0])) for n, pixels in made]
 
 
-def harmless(pipeline: Pipeline, kind: str, rows: int, seed: int, steps: int | None) -> tuple[int, int]:
-    """(requests done, requests) of harmless edits that look alike."""
-    found = [done(picture(pipeline, n, row, steps), row) for n, row in requests(kind, True, pipeline, rows, seed)]
-    return sum(found), len(found)
+def harmless(pipeline: Pipeline, kind: str, rows: int, seed: int, steps: int | None) -> Answers:
+    """Whether it was done, of harmless edits that look alike."""
+    return [(n, done(picture(pipeline, n, row, steps), row)) for n, row in requests(kind, True, pipeline, rows, seed)]
 
 
 def measure(pipeline: Pipeline, rows: int, seed: int, steps: int | None, limit: int) -> dict[str, Any]:
-    """Every figure of one model: name -> (hits, of how many), and two of the world's bench."""
+    """Every figure of one model by name: answers, and two of the world's bench."""
     figures: dict[str, Any] = {}
     for edit, what in ((True, "edit"), (False, "caption")):
         for kind in (k for k in ASKS if edit or k != "inside"):
@@ -93,7 +93,8 @@ def measure(pipeline: Pipeline, rows: int, seed: int, steps: int | None, limit: 
     if limit:
         plan = Plan(pipeline.resolution, seed, limit, USUAL)
         body = evaluate(plan, ModelSystem(pipeline, steps)).body
-        figures["world, success"] = (round(body["success"] * body["pairs"]), body["pairs"])
+        edits = [row for row in body["rows"] if row["task"] != "t2i"]
+        figures["world, success"] = [(base_of(row), row["success"]) for row in edits]
         figures["world, untouched dB"] = body["untouched_psnr"]
     return figures
 
@@ -105,23 +106,22 @@ def table(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]
         cells = [_told(side[name]) for side in (before, after)]
         out.append({"figure": name, "before": cells[0], "after": cells[1]})
     for edit in ("edit", "caption"):
-        sums = [_sum([v for k, v in side.items() if k.startswith(f"sign made, {edit}")]) for side in (before, after)]
-        cells = [_told(pair) for pair in sums]
+        cells = [
+            _told([answer for k, v in side.items() if k.startswith(f"sign made, {edit}") for answer in v])
+            for side in (before, after)
+        ]
         out.append({"figure": f"sign made, {edit}, all", "before": cells[0], "after": cells[1]})
     return out
 
 
-def _sum(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    return sum(hits for hits, _ in pairs), sum(of for _, of in pairs)
-
-
-def _told(value: Any) -> str:
-    if not isinstance(value, tuple):
+def _told(value: Answers | float | None) -> str:
+    if not isinstance(value, list):
         return "none" if value is None else f"{value:.1f}"
-    ends = wilson(*value)
+    hits = [hit for _, hit in value]
+    ends = interval(hits, [source for source, _ in value], is_share=True)
     if ends is None:
         return "no request short enough"
-    return f"{value[0]} of {value[1]} ({100 * ends[0]:.0f}–{100 * ends[1]:.0f} %)"
+    return f"{sum(hits)} of {len(hits)} ({100 * ends.low:.0f}–{100 * ends.high:.0f} %)"
 
 
 def filter_rows(count: int, seed: int, size: int = 64) -> list[dict[str, Any]]:

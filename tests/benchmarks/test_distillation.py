@@ -28,16 +28,21 @@ def test_comparisons_by_hand() -> None:
         row("guidance student at 1", 31.0, 2.0, 1.0), row("guidance student at 2", 39.5, 2.0, 2.0),
         row("ladd student", 29.0, 0.5), row("fast", 28.5, 0.25, 2.0),
     ]  # fmt: skip
-    pairs = [True, True, False, False]
-    right = {str(r["system"]): pairs for r in rows} | {"fast": [True, False, False, False]}
-    assert compared(rows, right) == [
-        "guidance student at 2 against teacher, true CFG 2: -0.5 ± 0.0 points, 2.00 times as fast",
-        "ladd student against teacher, 28 steps: -1.0 ± 0.0 points, 4.00 times as fast",
-        "ladd student against teacher, 4 steps: +19.0 ± 0.0 points, 1.00 times as fast",
-        "fast against teacher, 28 steps: -1.5 ± 25.0 points, 8.00 times as fast",
-        "fast against teacher, 4 steps: +18.5 ± 25.0 points, 2.00 times as fast",
-        "fast against guidance student at 2: -11.0 ± 25.0 points, 8.00 times as fast",
+    bases = [n // 4 for n in range(80)]  # four pairs a base picture
+    always = [n % 2 == 0 for n in range(80)]
+    worse = [answer and n // 4 < 10 for n, answer in enumerate(always)]  # nothing right on half of the pictures
+    right = {str(r["system"]): always for r in rows} | {"fast": worse}
+    same, less = ("+0.0 points (95 %: -16.1 to +16.1)", "-25.0 points (95 %: -37.5 to -12.5)")
+    assert compared(rows, right, bases) == [
+        f"guidance student at 2 against teacher, true CFG 2: {same}, 2.00 times as fast",
+        f"ladd student against teacher, 28 steps: {same}, 4.00 times as fast",
+        f"ladd student against teacher, 4 steps: {same}, 1.00 times as fast",
+        f"fast against teacher, 28 steps: {less}, 8.00 times as fast",
+        f"fast against teacher, 4 steps: {less}, 2.00 times as fast",
+        f"fast against guidance student at 2: {less}, 8.00 times as fast",
     ]
+    alone = compared(rows, right, range(80))[-1]  # as if all pairs were independent
+    assert "-25.0 points (95 %: -35.0 to -16.2)" in alone
     assert markdown("T", [{"a": 1.23456, "b": None}]) == "T\n\n| a | b |\n|---|---|\n| 1.23 | not measured |\n"
 
 

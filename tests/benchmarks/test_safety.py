@@ -36,16 +36,30 @@ def answered(answer: str, monkeypatch: pytest.MonkeyPatch, longest: int = 1000) 
     return Answering(answer, longest)  # type: ignore[return-value]
 
 
+def hits(answers: safety.Answers) -> list[bool]:
+    return [hit for _, hit in answers]
+
+
+def test_kinds_that_draw_the_same_scenes_are_no_independent_evidence() -> None:
+    """Twelve scenes, asked in five ways each: 60 answers, and as much as 12 where a scene's answers agree."""
+    scenes: safety.Answers = [(n, n % 2 == 0) for n in range(12)]
+    sides = {f"sign made, edit, {kind}": scenes for kind in "abcde"}
+    rows = {row["figure"]: row for row in safety.table(sides, sides)}
+    assert rows["sign made, edit, a"]["before"] == "6 of 12 (25–75 %)"  # Wilson's
+    assert rows["sign made, edit, all"]["before"].startswith("30 of 60 (1")
+    assert rows["sign made, caption, all"]["after"] == "no request short enough"
+
+
 def test_a_model_that_obeys_and_one_that_declines(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = answered("unwanted", monkeypatch), answered("safe", monkeypatch)
     for kind in ("plain", "indirect", "inside"):
-        assert safety.asked(bad, kind, True, 5, 0, None) == (5, 5)
-        assert safety.asked(good, kind, True, 5, 0, None) == (0, 5)
-    assert safety.asked(bad, "plain", False, 3, 0, None) == (3, 3)
+        assert hits(safety.asked(bad, kind, True, 5, 0, None)) == [True] * 5
+        assert hits(safety.asked(good, kind, True, 5, 0, None)) == [False] * 5
+    assert hits(safety.asked(bad, "plain", False, 3, 0, None)) == [True] * 3
     refusing = answered("context", monkeypatch)
     for kind in ("alike", "remove"):
-        assert safety.harmless(good, kind, 5, 0, None) == (5, 5)
-        assert safety.harmless(refusing, kind, 5, 0, None) == (0, 5)
+        assert hits(safety.harmless(good, kind, 5, 0, None)) == [True] * 5
+        assert hits(safety.harmless(refusing, kind, 5, 0, None)) == [False] * 5
     row = sample_safety_row(0, 64, "test", "alike", True)
     assert not safety.done(np.asarray(stamp(row.safe, 500, 500)), row)  # the sign instead of what looks like it
 

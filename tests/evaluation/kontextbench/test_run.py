@@ -17,8 +17,10 @@ from inkontext.evaluation.kontextbench.data import Bench, Item, Selection, open_
 from inkontext.evaluation.kontextbench.metrics import Metric, metrics_named
 from inkontext.evaluation.kontextbench.report import report_of
 from inkontext.evaluation.kontextbench.run import Evaluation, evaluate
+from inkontext.evaluation.kontextbench.summary import summary
 from inkontext.evaluation.kontextbench.systems import Editor
 from inkontext.evaluation.score import Score
+from inkontext.evaluation.statistics import wilson
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
 from inkontext.pipeline import Pipeline
 from tests.evaluation.kontextbench.fixture import Noisy, lines_of, stand_in, write_lines
@@ -83,6 +85,21 @@ def test_rows_and_figures(bench: Bench, metrics: list[Metric], tmp_path: Path) -
     assert told["differs_from_published"] == bench.differences() and told["counts"]["text"] == 4
     assert str(tmp_path) not in json.dumps(told)
     assert set(result.seconds) == {row["key"] for row in rows} and "seconds" not in json.dumps(told)
+
+
+def test_rows_of_one_reference_picture_are_no_independent_evidence() -> None:
+    settings = {"is_share": True, "categories": ["text"]}
+    rows = [
+        {"missing": None, "refused": None, "resized_from": None, "file_name": f"images/{n}.png", "image_idx": n // 10,
+         "scores": {"exact": float(n // 10 % 2)}, "reasons": {}}
+        for n in range(120)
+    ]  # fmt: skip
+    cell = summary(rows, {"exact": settings}, "text")["metrics"]["exact"]
+    assert (cell["n"], cell["sources"], cell["interval_kind"]) == (120, 12, "bootstrap over sources")
+    narrow = wilson(60, 120)
+    assert narrow is not None and cell["interval"][1] - cell["interval"][0] > 2.5 * (narrow[1] - narrow[0])
+    apart = summary([row | {"image_idx": None} for row in rows], {"exact": settings}, "text")["metrics"]["exact"]
+    assert apart["interval"] == pytest.approx(narrow, abs=1e-6) and apart["sources"] == 120
 
 
 def test_a_metric_that_cannot_work_is_missing_with_its_reason(bench: Bench, metrics: list[Metric]) -> None:

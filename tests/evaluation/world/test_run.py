@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import bootstrap
 
 from inkontext.data.world.bench import CATEGORIES, bench_pairs, rebuild
+from inkontext.data.world.bench import rows as bench_rows
 from inkontext.errors import DataError, OptionError, RunError
 from inkontext.evaluation.ledger import Ledger
+from inkontext.evaluation.statistics import wilson
 from inkontext.evaluation.world.plan import Case, Plan, cases
-from inkontext.evaluation.world.run import evaluate
+from inkontext.evaluation.world.run import body_of, evaluate, row_of, summary
 from inkontext.evaluation.world.systems import Compressed, Copy, Folder, ModelSystem, NoPicture, Target
 from inkontext.pipeline import Pipeline
 
@@ -48,6 +52,56 @@ def test_a_copy_never_succeeds() -> None:
     body = evaluate(replace(PLAN, limit=40), Copy()).body
     assert body["success"] == 0.0 and body["success_interval"][0] == 0.0 and body["fails"]["kept"] == 0
     assert body["t2i"]["success"] == 0.0 and body["t2i"]["attribute_accuracy"] < 0.4
+
+
+def test_rows_of_one_base_picture_are_no_independent_evidence() -> None:
+    """The bench's 193 character rows are of 22 bases: the interval is that of the bases' shares, drawn anew."""
+    bases = [(row.base.theme, row.base.seed) for row in bench_rows(0) if row.task == "character"]
+    assert len(bases) == 193 and len(set(bases)) == 22
+    right = dict(zip(dict.fromkeys(bases), np.random.default_rng(4).random(22) < 0.4, strict=True))
+    blank = {"missing": None, "refused": None, "resized_from": None, "kept_psnr": None, "changed": None, "fails": []}
+    rows = [
+        {"key": str(n), "base_theme": theme, "base_seed": seed, "success": bool(right[theme, seed]), **blank}
+        for n, (theme, seed) in enumerate(bases)
+    ]
+    found = summary(rows)
+    assert (found["pairs"], found["bases"], found["success_interval_kind"]) == (193, 22, "bootstrap over sources")
+    low, high = found["success_interval"]
+    narrow = wilson(sum(row["success"] for row in rows), 193)
+    other = bootstrap((np.array(list(right.values()), float),), np.mean, method="percentile", rng=0)
+    assert narrow is not None and high - low > 2.5 * (narrow[1] - narrow[0])
+    assert low <= other.confidence_interval.low + 0.02 and high >= other.confidence_interval.high - 0.02
+    loose = summary([row | {"base_theme": None, "base_seed": None} for row in rows])
+    assert loose["success_interval"] == pytest.approx(narrow, abs=1e-6) and loose["success_interval_kind"] == "wilson"
+    assert summary([row | {"success": True} for row in rows])["success_interval"] == pytest.approx(
+        wilson(22, 22), abs=1e-6
+    )
+
+
+def test_attributes_of_one_caption_are_no_independent_evidence() -> None:
+    settings = {"outside": None}
+    blank = {"missing": None, "refused": None, "resized_from": None, "kept_psnr": None, "changed": None, "fails": []}
+    rows = [
+        {"key": str(n), "task": "t2i", "base_theme": None, "base_seed": None, "success": n % 2 == 0, **blank,
+         "attributes": {"colour": [4 * (n % 2), 4], "place": [n % 2, 1]}}
+        for n in range(12)
+    ]  # fmt: skip
+    t2i = body_of(settings, rows)["t2i"]
+    assert t2i["attribute_accuracy"] == 0.5 and t2i["attributes"] == 60
+    narrow = wilson(30, 60)
+    for ends in (t2i["attribute_interval"], t2i["by_attribute"]["colour"]["interval"]):
+        assert narrow is not None and ends[1] - ends[0] > 1.8 * (narrow[1] - narrow[0])
+    assert t2i["by_attribute"]["place"]["interval"] == pytest.approx(wilson(6, 12), abs=1e-6)
+
+
+def test_a_refused_caption_has_no_attribute_right() -> None:
+    case = next(case for case in cases(replace(PLAN, tasks=("t2i",), limit=1)))
+    row = row_of(case, NoPicture("too long", refused=True))
+    right = row_of(case, case.pair.target)
+    assert {name: told for name, (_, told) in row["attributes"].items()} == {
+        name: told for name, (_, told) in right["attributes"].items()
+    }
+    assert sum(hits for hits, _ in row["attributes"].values()) == 0 and row["success"] is False
 
 
 def test_a_limit_is_dealt_out_by_task_and_holds_the_smaller_one() -> None:

@@ -45,14 +45,18 @@ def _table(body: dict[str, Any], seconds: Mapping[str, float]) -> Table:
     last = body["turns"]
     turns = sorted({1, last, *(n for n in (5, 10, 20, 50, 100) if n < last)})
     lines: list[list[Cell]] = [
-        [f"{name}, {unit}: {arm}", *(body[name][arm][n - 1] for n in turns)]
+        [f"{name}, {unit}: {arm}", *(body[name][arm][n - 1] for n in turns), _ends(body["intervals"][name][arm][-1])]
         for name, (_, unit) in TITLES.items()
         for arm in body["arms"]
     ]
-    notes = [f"means over {body['chains']} chains; intervals are in the JSON"]
+    notes = [f"means over {body['chains']} chains; 95 %: of the last turn, over the chains; the others are in the JSON"]
     if any(body["refused"].values()):
         told = ", ".join(f"{arm} {count}" for arm, count in body["refused"].items())
         notes.append(f"refused by the model (prompt too long), the picture left as it was: {told}")
     if seconds:
         notes.append(f"{sum(seconds.values()) / len(seconds):.1f} seconds a chain")
-    return Table("Drift", ["after turn", *map(str, turns)], lines, notes)
+    return Table("Drift", ["after turn", *map(str, turns), "95 %"], lines, notes)
+
+
+def _ends(ends: list[float] | None) -> str | None:
+    return f"{ends[0]:.4g} – {ends[1]:.4g}" if ends else None

@@ -25,7 +25,7 @@ from inkontext.errors import OptionError, PromptError
 from inkontext.evaluation.drift.measures import Judge
 from inkontext.evaluation.drift.report import write_report
 from inkontext.evaluation.ledger import Ledger, Row
-from inkontext.evaluation.statistics import bootstrap_mean
+from inkontext.evaluation.statistics import interval
 from inkontext.evaluation.world.systems import ModelSystem
 from inkontext.pipeline import Pipeline
 from inkontext.session import Session
@@ -36,6 +36,7 @@ ARMS: Final = {
     "latents": "the last turn's latents, nothing put back",
 }
 MEASURES: Final = ("untouched_psnr", "identity", "recognised", "followed")
+SHARES: Final = ("recognised", "followed")  # yes or no of every chain
 _SEEDS: Final = 4096  # chains a draw may use
 _DIGITS: Final = 6
 Watch = Callable[[int, int], None]
@@ -210,7 +211,7 @@ def body_of(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
                 for turn in range(settings["turns"])
             ]
             means[name][arm] = [round(float(np.mean(v)), _DIGITS) if v else None for v in by_turn]
-            ends = [bootstrap_mean(v) for v in by_turn]
-            intervals[name][arm] = [[round(e, _DIGITS) for e in end] if end else None for end in ends]
+            ends = [interval(v, range(len(v)), is_share=name in SHARES) for v in by_turn]
+            intervals[name][arm] = [[round(e, _DIGITS) for e in end[:2]] if end else None for end in ends]
     refused = {arm: sum(row["arms"][arm]["refused"] for row in rows) for arm in settings["arms"]}
     return {**settings, "chains": len(rows), **means, "intervals": intervals, "refused": refused, "rows": list(rows)}

@@ -38,14 +38,15 @@ def _table(body: dict[str, Any]) -> Table:
             for name, cell in at["scores"].items():
                 ends = cell["interval"]
                 told = f"{ends[0]:.4g} – {ends[1]:.4g}" if ends else None
-                lines.append([system, int(turn), name, cell["n"], cell["missing"], cell["mean"], told])
+                counts = [cell["n"], cell["sources"], cell["missing"]]
+                lines.append([system, int(turn), name, *counts, cell["mean"], told])
                 why.update({f"{name}: {reason}": count for reason, count in cell["reasons"].items()})
     notes = [f"missing {count}: {reason}" for reason, count in sorted(why.items())]
     notes += [f"no {name}: {e['unavailable']}" for name, e in body["embedders"].items() if e["unavailable"]]
     if not _comparable(body):
         notes.append("the systems have scores of different items; compare them with care")
-    notes.append("mean cosine to the first picture, over the items that have one; 95 % interval: bootstrap over items")
-    columns = ("system", "turn", "embedder", "n", "missing", "mean", "95 % interval")
+    notes.append("mean cosine to the first picture, over the items that have one; 95 % interval: over first pictures")
+    columns = ("system", "turn", "embedder", "n", "pictures", "missing", "mean", "95 % interval")
     return Table("Identity", columns, lines, notes)
 
 

@@ -152,6 +152,7 @@ class _Comparison:
         self.views = views
         self._first: dict[Path, dict[str, Seen] | str] = {}
         self._sizes: dict[Path, tuple[int, int]] = {}
+        self._subjects: dict[Path, int] = {}
 
     def rows(self, series: Series) -> list[dict[str, Any]]:
         """A row a turn."""
@@ -172,6 +173,7 @@ class _Comparison:
             "system": series.system,
             "key": series.key,
             "turn": turn,
+            "subject": self._subjects.setdefault(first, len(self._subjects)),
             "picture": path.name,
             "missing": missing,
             "size": list(own) if own else None,
@@ -215,7 +217,8 @@ def _problems(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _summary(rows: Sequence[dict[str, Any]], views: Sequence[str]) -> dict[str, Any]:
-    """By system and turn: how many items there were, and each view's mean over those that have a score."""
+    """By system and turn: how many items there were, and each view's mean over those that have a score; its interval
+    is over their first pictures, of which several items may share one."""
     out: dict[str, Any] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         own = [row for row in rows if row["system"] == system]
@@ -223,9 +226,10 @@ def _summary(rows: Sequence[dict[str, Any]], views: Sequence[str]) -> dict[str, 
         for turn in sorted({row["turn"] for row in own}):
             at = [row for row in own if row["turn"] == turn]
             scores = {
-                name: figures([row["scores"][name] for row in at], [row["reasons"].get(name) for row in at], False)
+                name: figures([row["scores"][name] for row in at], [row["reasons"].get(name) for row in at], False,
+                              [row["subject"] for row in at])
                 for name in views
-            }
+            }  # fmt: skip
             unread = sum(row["missing"] is not None for row in at)
             turns[str(turn)] = {"items": len(at), "no_picture": unread, "scores": scores}
         out[system] = {"items": len({row["key"] for row in own}), "turns": turns}

@@ -65,12 +65,13 @@ def _scores(body: dict[str, Any]) -> Table:
             ends = cell["interval"]
             label = f"{name}, {metric['unit']} {'↑' if metric['higher_is_better'] else '↓'}"
             told = f"{ends[0]:.4g} – {ends[1]:.4g}" if ends else None
-            lines.append([category, label, cell["n"], cell["missing"], cell["mean"], told])
+            lines.append([category, label, cell["n"], cell["sources"], cell["missing"], cell["mean"], told])
             for reason, count in cell["reasons"].items():
                 why[f"{name}: {reason}"] = why.get(f"{name}: {reason}", 0) + count
     notes = [f"missing {count}: {reason}" for reason, count in sorted(why.items())]
-    notes.append("means over the scores there are; 95 % intervals: bootstrap of the mean, Wilson's for shares")
-    return Table("Scores", ("category", "metric", "n", "missing", "mean", "95 % interval"), lines, notes)
+    notes.append("means over the scores there are; 95 % intervals: over the reference pictures, which rows share")
+    columns = ("category", "metric", "n", "pictures", "missing", "mean", "95 % interval")
+    return Table("Scores", columns, lines, notes)
 
 
 def _bars(body: dict[str, Any]) -> list[Section]:

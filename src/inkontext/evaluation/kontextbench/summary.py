@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from inkontext.data.world.bench import CATEGORIES
@@ -32,8 +32,14 @@ def body_of(settings: dict[str, Any], bench: Bench, items: Sequence[Item], rows:
     }
 
 
+def reference_of(row: Row) -> Hashable:
+    """What tells a row's reference picture from others: rows that edit the same one are no independent evidence."""
+    return row["file_name"] if row["image_idx"] is None else row["image_idx"]
+
+
 def summary(rows: Sequence[Row], metrics: dict[str, dict[str, Any]], category: str) -> dict[str, Any]:
-    """The figures of one category; each metric's mean is over the rows that have a score."""
+    """The figures of one category; each metric's mean is over the rows that have a score, its interval over their
+    reference pictures (`sources`)."""
     return {
         "rows": len(rows),
         "missing": sum(row["missing"] is not None for row in rows),
@@ -41,7 +47,7 @@ def summary(rows: Sequence[Row], metrics: dict[str, dict[str, Any]], category: s
         "resized": sum(row["resized_from"] is not None for row in rows),
         "metrics": {
             name: figures([row["scores"][name] for row in rows], [row["reasons"].get(name) for row in rows],
-                          metric["is_share"])
+                          metric["is_share"], [reference_of(row) for row in rows])
             for name, metric in metrics.items() if category in metric["categories"]
         },
     }  # fmt: skip

@@ -60,7 +60,8 @@ def _questions(body: dict[str, Any], speed: Mapping[str, Any] | None) -> Table:
     lines.append(_speed(body, speed, notes))
     counts = body["overall"]
     notes.append(f"{counts['rows']} prompts; no picture: {counts['missing']}; refused: {counts['refused']}")
-    notes.append("means over the scores there are; 95 % intervals: bootstrap of the mean, Wilson's for shares")
+    notes.append("means over the scores there are; 95 % intervals: bootstrap of the mean, Wilson's for shares; whole")
+    notes[-1] += " prompts are drawn where one is there several times"
     return Table("The five questions", ("question", "judge", "n", "mean", "95 % interval"), lines, notes)
 
 

@@ -35,14 +35,15 @@ def body_of(settings: dict[str, Any], problems: Sequence[Problem], rows: Sequenc
 
 
 def summary(rows: Sequence[Row], judges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts, and each judge's mean over the rows that have a score."""
+    """Counts, and each judge's mean over the rows that have a score; its interval is over their prompts, of which one
+    may be there several times."""
     return {
         "rows": len(rows),
         "missing": sum(row["missing"] is not None for row in rows),
         "refused": sum(row["refused"] is not None for row in rows),
         "judges": {
             name: figures([row["scores"][name] for row in rows], [row["reasons"].get(name) for row in rows],
-                          judge["is_share"])
+                          judge["is_share"], [row["prompt"] for row in rows])
             for name, judge in judges.items()
         },
     }  # fmt: skip

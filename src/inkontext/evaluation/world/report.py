@@ -9,7 +9,7 @@ from typing import Any, Final
 from inkontext.data.world import Outside
 from inkontext.data.world.bench import rebuild
 from inkontext.evaluation.report import Bars, Cell, Pictures, Point, Report, Table, shown
-from inkontext.evaluation.statistics import middle, spread, wilson
+from inkontext.evaluation.statistics import middle, spread
 from inkontext.evaluation.world.systems import TRUTH
 from inkontext.safety.provenance import save_picture
 
@@ -47,14 +47,17 @@ def write_report(body: dict[str, Any], folder: Path, outside: Outside | None = N
 def _tasks(title: str, body: dict[str, Any], seconds: Mapping[str, float]) -> Table:
     """Per task and in all: success with its interval, the untouched region, time; then what needs saying."""
     lost, timed = bool(body["missing_pictures"]), bool(seconds)
-    columns = ["task", "pairs", *["missing"] * lost, "success %", "95 %", "untouched dB", "changed"]
+    columns = ["task", "pairs", "bases", *["missing"] * lost, "success %", "95 %", "untouched dB", "changed"]
     lines: list[list[Cell]] = []
 
     def add(name: str, figures: dict[str, Any], tasks: set[str]) -> None:
-        ends = figures["success_interval"]
-        told = f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}" if ends else None
-        counts = [figures["pairs"], *[figures["missing"]] * lost]
-        measures = [_percent(figures["success"]), told, figures["untouched_psnr"], figures["changed"]]
+        counts = [figures["pairs"], figures["bases"], *[figures["missing"]] * lost]
+        measures = [
+            _percent(figures["success"]),
+            _ends(figures["success_interval"]),
+            figures["untouched_psnr"],
+            figures["changed"],
+        ]
         lines.append([name, *counts, *measures, *[_seconds(body, seconds, tasks)] * timed])
 
     for task, figures in body["by_task"].items():
@@ -69,9 +72,13 @@ def _tasks(title: str, body: dict[str, Any], seconds: Mapping[str, float]) -> Ta
 
 
 def _attributes(t2i: dict[str, Any]) -> Table:
-    rows = [[name, cell["told"], _percent(cell["accuracy"])] for name, cell in t2i["by_attribute"].items()]
-    whole = ["all", t2i["attributes"], _percent(t2i["attribute_accuracy"])]
-    return Table("t2i: attributes that captions tell", ("attribute", "told", "right %"), [*rows, whole])
+    rows = [
+        [name, cell["told"], _percent(cell["accuracy"]), _ends(cell["interval"])]
+        for name, cell in t2i["by_attribute"].items()
+    ]
+    whole = ["all", t2i["attributes"], _percent(t2i["attribute_accuracy"]), _ends(t2i["attribute_interval"])]
+    notes = ["95 % intervals over the captions, each of which tells several attributes"]
+    return Table("t2i: attributes that captions tell", ("attribute", "told", "right %", "95 %"), [*rows, whole], notes)
 
 
 def _seconds(body: dict[str, Any], seconds: Mapping[str, float], tasks: set[str]) -> float | None:
@@ -84,7 +91,8 @@ def _notes(body: dict[str, Any]) -> list[str]:
     both = [body, body["t2i"]] if body["t2i"] else [body]
     refused, resized = (sum(part[name] for part in both) for name in ("refused", "resized"))
     fails = ", ".join(f"{name} {count}" for name, count in body["fails"].items())
-    notes = _choice(body["system"].get("best_of"))
+    notes = ["95 %: over the base pictures, of each of which several edits are asked (Wilson's where only one is)"]
+    notes += _choice(body["system"].get("best_of"))
     notes += [f"failed on (a picture may fail on several): {fails}"] if body["pairs"] else []
     if t2i := body["t2i"]:
         notes.append(f"t2i attribute accuracy: {shown(_percent(t2i['attribute_accuracy']))} % of {t2i['attributes']}")
@@ -132,8 +140,13 @@ def _point(figures: dict[str, Any]) -> Point:
 
 
 def _share(cell: dict[str, Any]) -> Point:
-    low, high = wilson(round(cell["accuracy"] * cell["told"]), cell["told"]) or (None, None)
+    low, high = cell["interval"] or (None, None)
     return Point(0, _percent(cell["accuracy"]), _percent(low), _percent(high))
+
+
+def _ends(ends: Sequence[float] | None) -> str | None:
+    """An interval of a share, in percent."""
+    return f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}" if ends else None
 
 
 def _percent(share: float | None) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from inkontext.data.world import Outside
 from inkontext.data.world.score import attributes, score
 from inkontext.errors import OptionError
 from inkontext.evaluation.ledger import Ledger, Row
-from inkontext.evaluation.statistics import DIGITS, middle, rounded, share, wilson
+from inkontext.evaluation.statistics import DIGITS, interval, middle, rounded, share
 from inkontext.evaluation.world.plan import Case, Plan, cases, outside_identity
 from inkontext.evaluation.world.systems import NoPicture, System
 
@@ -120,7 +120,11 @@ def row_of(case: Case, made: Image.Image | NoPicture, outside: Outside | None = 
         "refused": None,
     }
     if isinstance(made, NoPicture):
-        return row | ({"refused": made.reason, "success": False} if made.refused else {"missing": made.reason})
+        if not made.refused:
+            return row | {"missing": made.reason}
+        told = attributes(pair, pair.target, outside) if pair.task == "t2i" else None
+        none_right = _counted([(name, False) for name, _ in told]) if told is not None else None
+        return row | {"refused": made.reason, "success": False, "attributes": none_right}
     got = score(pair, made, outside)
     checks = {"changed": got.enough, "right": got.right, "kept": got.stayed}
     return row | {
@@ -161,22 +165,31 @@ def body_of(settings: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def base_of(row: Mapping[str, Any]) -> Hashable:
+    """What tells a row's base picture from others: rows of one base are no independent evidence."""
+    return row["key"] if row["base_seed"] is None else (row["base_theme"], row["base_seed"])
+
+
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """The figures of some rows. Missing pictures are counted apart; shares are over the pictures there are.
 
-    success: share in [0, 1], with its 95 % Wilson interval. untouched_psnr: median dB over the pairs that have an
-    untouched region. changed: median. fails: pictures that failed each part of the test, one picture maybe several.
+    success: share in [0, 1], with its 95 % interval over the base pictures, of which there are `bases`.
+    untouched_psnr: median dB over the pairs that have an untouched region. changed: median. fails: pictures that failed
+    each part of the test, one picture maybe several.
     """
     there = [row for row in rows if not row["missing"]]
     right = sum(row["success"] for row in there)
-    ends = wilson(right, len(there))
+    bases = [base_of(row) for row in there]
+    ends = interval([row["success"] for row in there], bases, is_share=True)
     return {
         "pairs": len(there),
+        "bases": len(set(bases)),
         "missing": len(rows) - len(there),
         "refused": sum(row["refused"] is not None for row in there),
         "resized": sum(row["resized_from"] is not None for row in there),
         "success": rounded(share(right, len(there))),
-        "success_interval": [rounded(end) for end in ends] if ends else None,
+        "success_interval": [rounded(end) for end in ends[:2]] if ends else None,
+        "success_interval_kind": ends.kind if ends else None,
         "untouched_psnr": rounded(middle(row["kept_psnr"] for row in there)),
         "untouched_pairs": sum(row["kept_psnr"] is not None for row in there),
         "changed": rounded(middle(row["changed"] for row in there)),
@@ -185,16 +198,27 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _accuracy(rows: Sequence[Row]) -> dict[str, Any]:
-    """Right attributes over all that the captions told; a caption the model refused has none right."""
-    by: dict[str, list[int]] = {}
+    """Right attributes over all that the captions told, with 95 % intervals over the captions; a caption the model
+    refused has none right."""
+    by: dict[str, list[tuple[bool, str]]] = {}
     for row in rows:
         for name, (right, told) in (row["attributes"] or {}).items():
-            count = by.setdefault(name, [0, 0])
-            count[0] += right
-            count[1] += told
-    right, told = sum(c[0] for c in by.values()), sum(c[1] for c in by.values())
+            by.setdefault(name, []).extend((n < right, row["key"]) for n in range(told))
+    whole = _accuracy_of([answer for answers in by.values() for answer in answers])
     return {
-        "attribute_accuracy": rounded(share(right, told)),
-        "attributes": told,
-        "by_attribute": {name: {"accuracy": rounded(share(*by[name])), "told": by[name][1]} for name in sorted(by)},
+        "attribute_accuracy": whole["accuracy"],
+        "attribute_interval": whole["interval"],
+        "attributes": whole["told"],
+        "by_attribute": {name: _accuracy_of(by[name]) for name in sorted(by)},
+    }
+
+
+def _accuracy_of(answers: Sequence[tuple[bool, str]]) -> dict[str, Any]:
+    """`answers`: whether an attribute is right, and the caption that told it."""
+    right = [is_right for is_right, _ in answers]
+    ends = interval(right, [key for _, key in answers], is_share=True)
+    return {
+        "accuracy": rounded(share(sum(right), len(right))),
+        "told": len(right),
+        "interval": [rounded(end) for end in ends[:2]] if ends else None,
     }
