@@ -55,7 +55,10 @@ def test_loss_falls_on_a_fixed_batch(change: str, make: Make) -> None:
 
 
 def test_the_teacher_stays_and_the_loss_is_a_mixture(make: Make) -> None:
-    _, stage = make("context-cache", "batch=4", "context_cache.flow=0.25", "model.train_text=true")
+    _, stage = make(
+        "context-cache", "batch=4", "context_cache.flow=0.25", "context_cache.guidance=[2.5, 2.5]", "flow.guidance=2.5",
+        "model.train_text=true",
+    )  # fmt: skip
     assert isinstance(stage, ContextCacheStage)
     before = {k: v.clone() for k, v in stage.teacher.state_dict().items()}
     words = [p.clone() for p in stage.teacher_towers.t5.parameters()]
@@ -66,11 +69,30 @@ def test_the_teacher_stays_and_the_loss_is_a_mixture(make: Make) -> None:
     group = batch[0]
     target, context = stage.encode(group)
     rows = (target, context, group.instructions, torch.full((len(group),), 0.6), torch.randn(target.shape))
-    guidance = torch.full((len(group),), 2.5)  # the middle of the range
+    guidance = torch.full((len(group),), 2.5)
     x0, noise, v = stage.velocity(stage.transformer, stage.towers, *rows, guidance)
     _, _, wanted = stage.velocity(stage.teacher, stage.teacher_towers, *rows, guidance)
-    expected = 0.75 * (v - wanted).square().mean((1, 2)) + 0.25 * flow_matching_loss(v, x0, noise)
-    torch.testing.assert_close(stage.loss(stage.transformer, stage.towers, *rows), expected)
+    of_teacher, of_data = (v - wanted).square().mean((1, 2)), flow_matching_loss(v, x0, noise)
+    torch.testing.assert_close(stage.loss(stage.transformer, stage.towers, *rows), of_teacher)  # as in validation
+    stage.distil = stage.distil.model_copy(update={"guidance": None})
+    torch.testing.assert_close(stage.loss(stage.transformer, stage.towers, *rows), 0.75 * of_teacher + 0.25 * of_data)
+
+
+def test_target_and_guidance_agree(make: Make) -> None:
+    """What least squares finds for a teacher u + (g - 1) d, whose data's mean is u, is that teacher at every g."""
+    _, stage = make("context-cache", "context_cache.flow=0.1", "context_cache.guidance=[1.0, 2.5]", "flow.guidance=1.0")
+    assert isinstance(stage, ContextCacheStage)
+    stage.generator = torch.Generator().manual_seed(0)
+    guidance, of_data = stage.asked(20_000)
+    assert guidance is not None and set(of_data.tolist()) == {0.0, 1.0}
+    assert of_data.mean().item() == pytest.approx(0.1, abs=0.01)
+    assert guidance[of_data > 0].unique().tolist() == [1.0]
+    assert guidance[of_data == 0].mean().item() == pytest.approx(1.75, abs=0.02)
+    u, d = 0.3, -2.0
+    wanted = (1 - of_data) * (u + (guidance - 1) * d) + of_data * u  # the minimiser of both parts of a row's loss
+    design = torch.stack([torch.ones_like(guidance), guidance - 1], dim=1).double()
+    found = torch.linalg.lstsq(design, wanted.double()[:, None]).solution[:, 0]
+    torch.testing.assert_close(found, torch.tensor([u, d]).double(), rtol=1e-6, atol=1e-6)
 
 
 def test_what_is_minimised_has_the_features_too(make: Make) -> None:

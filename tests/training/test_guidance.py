@@ -57,18 +57,15 @@ def test_the_student_starts_equal_to_its_teacher(name: str) -> None:
         torch.testing.assert_close(student(*inputs, guidance=torch.full((2,), guidance)), wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("drop", ["false", "true"])
-def test_it_learns_the_guided_velocity_by_hand(drop: str, make: Make) -> None:
-    _, stage = make("guidance", "batch=6", f"guidance.drop_context={drop}", "guidance.range=[3.0,3.0]",
-                    "guidance.default=3.0")  # fmt: skip
+def test_it_learns_the_guided_velocity_by_hand(make: Make) -> None:
+    _, stage = make("guidance", "batch=6", "guidance.range=[3.0,3.0]", "guidance.default=3.0")
     assert isinstance(stage, GuidanceStage)
     away_from_zero(stage)
     for group in next(stage.batches(0)):
         target, context = stage.encode(group)
         t, eps = torch.full((len(group),), 0.6), torch.randn(target.shape)
-        blind = [] if drop == "true" else context
         _, _, told = stage.velocity(stage.teacher, stage.towers, target, context, group.instructions, t, eps)
-        _, _, untold = stage.velocity(stage.teacher, stage.towers, target, blind, [""] * len(group), t, eps)
+        _, _, untold = stage.velocity(stage.teacher, stage.towers, target, context, [""] * len(group), t, eps)
         wanted = -2 * untold + 3 * told
         _, _, v = stage.velocity(stage.transformer, stage.towers, target, context, group.instructions, t, eps,
                                  torch.full((len(group),), 3.0))  # fmt: skip
@@ -113,14 +110,6 @@ def test_the_model_takes_a_guidance(make: Make, photo: Image.Image, tmp_path: Pa
     pipeline.edit(photo, "make it blue", steps=2, guidance=4.0)
     with pytest.raises(OptionError, match="no guidance input"):
         Pipeline.from_pretrained(teacher).edit(photo, "make it blue", guidance=4.0)
-
-
-def test_edits_alone(make: Make) -> None:
-    _, stage = make("guidance", "batch=32", "guidance.rows=edit")
-    groups = next(stage.batches(0))
-    assert groups and all(group.references for group in groups)
-    _, stage = make("guidance", "batch=32")
-    assert not all(group.references for group in next(stage.batches(0)))
 
 
 @pytest.mark.parametrize(

@@ -39,13 +39,10 @@ def ready(make: Make, *overrides: str) -> LaddStage:
     return stage
 
 
-def test_hinge_and_softplus_by_hand() -> None:
+def test_hinge_by_hand() -> None:
     real, fake = torch.tensor([[0.5, 2.0], [-1.0, 1.0]]), torch.tensor([[-2.0, 0.0], [1.0, -0.5]])
-    assert adversary.discriminator_loss("hinge", real, fake).item() == pytest.approx(2.5 / 4 + 3.5 / 4)
-    assert adversary.student_loss("hinge", fake).item() == pytest.approx(1.5 / 4)
-    soft = torch.log1p(torch.exp(fake)).mean() + torch.log1p(torch.exp(-real)).mean()
-    assert adversary.discriminator_loss("softplus", real, fake).item() == pytest.approx(soft.item(), rel=1e-6)
-    assert adversary.student_loss("softplus", torch.zeros(3)).item() == pytest.approx(0.693147, rel=1e-5)
+    assert adversary.discriminator_loss(real, fake).item() == pytest.approx(2.5 / 4 + 3.5 / 4)
+    assert adversary.student_loss(fake).item() == pytest.approx(1.5 / 4)
 
 
 def test_approximate_r1_is_the_squared_gradient() -> None:
@@ -134,11 +131,10 @@ def test_each_side_learns_from_its_own_loss_alone(make: Make) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["hinge", "softplus"])
-def test_both_losses_fall_on_a_fixed_batch(kind: str, make: Make) -> None:
+def test_both_losses_fall_on_a_fixed_batch(make: Make) -> None:
     """The one side's while the other stands still."""
     for still, key in (("ladd.discriminator_lr", "loss"), ("optimiser.lr", "discriminator")):
-        stage = ready(make, f"{still}=1e-12", f'ladd.loss="{kind}"')
+        stage = ready(make, f"{still}=1e-12")
         before = {k: v.clone() for k, v in stage.teacher.state_dict().items()}
         batch = next(stage.batches(0))
         seen = [stage.update(i, batch, step_generator(0, 0))[key] for i in range(15)]

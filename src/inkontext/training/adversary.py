@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from inkontext.errors import RunError
 
-Kind = Literal["hinge", "softplus"]
 # Probabilities of the student times 1, 3/4, 1/2, 1/4 above 512 x 512 pixels, as published (2403.12015): the first
 # iterations, then the rest. Those at or below are not; there all times are equally likely.
 PUBLISHED_WARMUP, PUBLISHED_FIRST, PUBLISHED = 500, (0.0, 0.0, 0.5, 0.5), (0.7, 0.1, 0.1, 0.1)
@@ -38,16 +36,14 @@ def student_shares(steps: int, pixels: int, step: int) -> tuple[float, ...]:
     return PUBLISHED_FIRST if step < PUBLISHED_WARMUP else PUBLISHED
 
 
-def discriminator_loss(kind: Kind, real: Tensor, fake: Tensor) -> Tensor:
-    """Mean of max(0, 1 - real) + max(0, 1 + fake), or of softplus(-real) + softplus(fake), over all logits."""
-    if kind == "hinge":
-        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean of max(0, 1 - real) + max(0, 1 + fake) over all logits (hinge, as in ADD, arXiv 2311.17042)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def student_loss(kind: Kind, fake: Tensor) -> Tensor:
-    """Mean of -fake (hinge), or of softplus(-fake), over all logits."""
-    return -fake.mean() if kind == "hinge" else F.softplus(-fake).mean()
+def student_loss(fake: Tensor) -> Tensor:
+    """Mean of -fake over all logits."""
+    return -fake.mean()
 
 
 def approximate_r1(real: Tensor, moved: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from inkontext.model.discriminator import PatchDiscriminator
 from inkontext.runtime.flops import count_flops
 from inkontext.training.config import RunConfig
 from inkontext.training.optimiser import Learner, NonFiniteLossError
-from inkontext.training.perceptual import PyramidLoss, VGGLoss
+from inkontext.training.perceptual import PyramidLoss
 from inkontext.training.tables import AutoencoderSection
 
 
@@ -51,9 +51,7 @@ class AutoencoderStage:
             "autoencoder": Learner({"autoencoder": self.autoencoder}, config.optimiser, config.steps),
             "discriminator": Learner({"discriminator": self.discriminator}, rival, config.steps),
         }
-        self.perceptual = (VGGLoss(section.perceptual_weights) if section.perceptual_weights else PyramidLoss()).to(
-            device
-        )
+        self.perceptual = PyramidLoss().to(device)
         self.held_out = held_out
         self.dtype = getattr(torch, config.dtype)
         side, z = config.data.size, autoencoder.cfg.z_channels

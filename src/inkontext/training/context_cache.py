@@ -7,6 +7,10 @@ velocity at the times, noises and rows of flow matching,
 
 over target tokens, D being how far those are from the teacher's after each block. What was a velocity of the sequence
 as a whole becomes one that reads kept keys and values.
+
+Where rows are asked at guidances g of a range, the data's velocity, which no guidance went into, is learnt in rows of
+its own, a share `flow` of all, asked at the guidance of table [flow]. Mixed into every row it would pull the answer at
+g towards that at 1: the minimiser would be 1 + (1 - flow)(g - 1).
 """
 
 from __future__ import annotations
@@ -100,13 +104,21 @@ class ContextCacheStage(TaughtStage):
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
         prompts: list[str], t: Tensor, eps: Tensor,
     ) -> Tensor:  # fmt: skip
-        """The loss of every row, `[n]`."""
-        span = self.distil.guidance
-        guidance = None if span is None else self.draw_guidance(len(t), span)
+        """The loss of every row, `[n]`; in validation, of a range of guidances, the teacher's part alone."""
+        guidance, share = self.asked(len(t))
         rows = (target, context, prompts, t, eps, guidance)
         x0, noise, v = self.velocity(transformer, towers, *rows)
         with torch.no_grad():
             _, _, wanted = self.velocity(self.teacher, self.teacher_towers, *rows)
-        share = self.distil.flow
         error = (v - wanted).square().mean(dim=(1, 2))
-        return error if share == 0 else (1 - share) * error + share * flow_matching_loss(v, x0, noise)
+        return (1 - share) * error + share * flow_matching_loss(v, x0, noise)
+
+    def asked(self, count: int) -> tuple[Tensor | None, Tensor]:
+        """The guidance of every row `[count]`, None for that of table [flow], and its share `[count]` of the data's."""
+        share, span = self.distil.flow, self.distil.guidance
+        if span is None:
+            return None, torch.full((count,), share, device=self.device)
+        guidance = self.draw_guidance(count, span)
+        drawn = torch.zeros(count) if self.generator is None else torch.rand(count, generator=self.generator) < share
+        of_data = drawn.to(self.device, torch.float32)
+        return torch.where(of_data > 0, self.section.guidance, guidance), of_data

@@ -4,20 +4,17 @@ The student has the teacher's weights and an input for the guidance g. It regres
 
     L = E || v_student(z_t, t, y, c, g) - v_g ||^2,    v_g = v_0 + g (v_c - v_0),    g ~ U[low, high],
 
-over target tokens. v_c knows text and pictures; v_0 knows the pictures alone, or nothing with `drop_context`. In that
-paper's words w = g - 1. A plain difference of velocities weighs a difference of guessed pictures by 1 / t^2.
+over target tokens. v_c knows text and pictures; v_0 knows the pictures alone. In that paper's words w = g - 1. A plain
+difference of velocities weighs a difference of guessed pictures by 1 / t^2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from inkontext.data.examples import Group
-from inkontext.errors import ConfigError
 from inkontext.model.blocks import MLPEmbedder, scalar_embedding
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
@@ -57,20 +54,9 @@ class GuidanceStage(TaughtStage):
         student = start.with_transformer(with_guidance(start.transformer, at))
         super().__init__(config, student.with_sampling(guidance=self.distil.default), device, start.transformer)
 
-    def batches(self, start: int) -> Iterator[list[Group]]:
-        """Raises ConfigError for a batch without a single edit, where only edits are to be learnt."""
-        for batch in super().batches(start):
-            kept = [group for group in batch if group.references or self.distil.rows == "joint"]
-            if not kept:
-                raise ConfigError(
-                    'guidance.rows = "edit" found a batch without any edit; enlarge `batch`, or take sources with edits'
-                )
-            yield kept
-
     def flops(self, target: int, image: int) -> int:
         learning = super().flops(target, image)
-        without = super().flops(target, target) if self.distil.drop_context else learning
-        return learning + learning // 3 + without // 3
+        return learning + 2 * (learning // 3)
 
     def loss(
         self, transformer: FluxTransformer, towers: TextTowers, target: Tensor, context: list[Tensor],
@@ -87,8 +73,7 @@ class GuidanceStage(TaughtStage):
         self, target: Tensor, context: list[Tensor], prompts: list[str], t: Tensor, eps: Tensor, guidance: Tensor
     ) -> Tensor:
         """The teacher's velocity under true classifier-free guidance `[n]`, as tokens `[n, L, D]`."""
-        blind = [] if self.distil.drop_context else context
         teacher, towers = self.teacher, self.teacher_towers
         _, _, told = self.velocity(teacher, towers, target, context, prompts, t, eps)
-        _, _, untold = self.velocity(teacher, towers, target, blind, [""] * len(prompts), t, eps)
+        _, _, untold = self.velocity(teacher, towers, target, context, [""] * len(prompts), t, eps)
         return untold + guidance[:, None, None] * (told - untold)

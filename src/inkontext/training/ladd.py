@@ -112,7 +112,7 @@ class LaddStage(TaughtStage):
         guess, x0 = self.guess(target, *rows, t, noises[0])
         self.heads.requires_grad_(False)
         shown = self.show(unpack(guess, grid), *rows, again, noises[1])
-        fool = student_loss(section.loss, self.judge(shown, target))
+        fool = student_loss(self.judge(shown, target))
         distance = (guess - x0).square().mean()
         loss = fool + section.regression * distance
         self._must_be_finite(loss)
@@ -123,7 +123,7 @@ class LaddStage(TaughtStage):
             real = self.show(target, *rows, again, noises[2])
             moved = self.show(target + section.r1_noise * noises[3].to(target), *rows, again, noises[2])
         true, false = self.judge(real, target), self.judge(shown.detached(), target)
-        judging = discriminator_loss(section.loss, true, false)
+        judging = discriminator_loss(true, false)
         penalty = approximate_r1(true, self.judge(moved, target))
         self._must_be_finite(judging + penalty)
         (weight * (judging + section.r1 * penalty)).backward()

@@ -120,7 +120,6 @@ class AutoencoderSection(Section):
 
     square: float = Field(default=0.0, ge=0)
     perceptual: float = Field(default=1.0, ge=0)
-    perceptual_weights: str | None = None
     kl: float = Field(default=1e-6, ge=0)
     adversarial: float = Field(default=0.5, ge=0)
     adversarial_start: int = Field(default=1000, ge=0)
@@ -148,15 +147,11 @@ class GuidanceSection(Section):
     """The stage `guidance`, whose student learns the guided velocity of the model it starts from.
 
     `range`: that every row's guidance is drawn from, 1 being none. `default`: the one that the finished model is
-    sampled with where nothing is said. `drop_context`: the unguided branch knows neither text nor pictures, instead
-    of the pictures alone. `rows`: learn from edits only (`edit`), or from rows without pictures too (`joint`).
-    A teacher that has the input already is asked at `flow.guidance`.
+    sampled with where nothing is said. A teacher that has the input already is asked at `flow.guidance`.
     """
 
     range: tuple[float, float] = (1.0, 5.0)
     default: float = 2.5
-    drop_context: bool = False
-    rows: Literal["edit", "joint"] = "joint"
 
     @model_validator(mode="after")
     def _in_range(self) -> GuidanceSection:
@@ -187,7 +182,6 @@ class LaddSection(Section):
     teacher_cfg: float = Field(default=1.0, ge=1)
     mu: float = 1.0
     sigma: float = Field(default=1.0, gt=0)
-    loss: Literal["hinge", "softplus"] = "hinge"
     r1: float = Field(default=0.1, ge=0)
     r1_noise: float = Field(default=0.1, gt=0)
     regression: float = Field(default=0.0, ge=0)
@@ -211,9 +205,9 @@ class ContextCacheSection(Section):
 
     `teacher`: run or model folder of another teacher, for an asymmetric student that goes on with its transformer, and
     with the teacher's towers and autoencoder. `flow`: share of the flow-matching loss in the loss. `guidance`: range
-    that every row's guidance is drawn from, for models that take it as an input; where absent, all rows have the one of
-    table [flow]. `time`: at which context and text are modulated. `features`: weight of the distance from the teacher's
-    tokens after each block.
+    that every row's guidance is drawn from, for models that take it as an input, but for a share `flow` of the rows,
+    which learn from the data; these, and all where it is absent, have the one of table [flow]. `time`: at which context
+    and text are modulated. `features`: weight of the distance from the teacher's tokens after each block.
     """
 
     teacher: str | None = None
