@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from PIL import Image
+from PIL import Image, ImageOps
 
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
@@ -32,6 +33,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         parts.append("the slow tests (run them with: make test-all)")
     if parts:
         reporter.write_line("Not run: " + "; ".join(parts))
+
+
+@pytest.fixture(params=["heic", "avif"])
+def phone(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Image.Image]:
+    """A phone's photograph, stored lying on its side, and what is seen, as its own library decodes it."""
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / f"IMG_0001.{request.param.upper()}"
+    ramp = np.linspace(0, 255, 96, dtype=np.uint8)
+    lying = Image.fromarray(np.stack(np.broadcast_arrays(ramp, ramp[:64, None], ramp[::-1]), axis=-1))
+    lying.save(path, {"heic": "HEIF", "avif": "AVIF"}[request.param], quality=90, exif=exif.tobytes())
+    with Image.open(path) as image:
+        seen = ImageOps.exif_transpose(image).convert("RGB")
+    assert seen.size == (64, 96)
+    return path, seen
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,18 @@ def test_the_command_line_and_python_give_the_same_picture(
     assert Image.open(here / "a.png").tobytes() == expected.tobytes()
 
 
+def test_a_phones_photograph_is_edited_as_it_is_seen(
+    cli: Cli, here: Path, debug_folder: Path, phone: tuple[Path, Image.Image]
+) -> None:
+    path, seen = phone
+    seen.save(here / "seen.png")
+    for name in (path, "seen.png"):
+        done = cli("edit", name, "redder", "--ref", name, "-m", debug_folder, "--steps", 1, "-s", 3)
+        assert done.code == 0, done.err
+    beside, plain = Image.open(here / "IMG_0001-edited.png"), Image.open(here / "seen-edited.png")
+    assert beside.size == (64, 96) and beside.tobytes() == plain.tobytes()
+
+
 def test_the_default_name_never_overwrites(cli: Cli, here: Path, picture: Path, debug_folder: Path) -> None:
     common = ("edit", picture, "redder", "-m", debug_folder, "--steps", 1)
     outs = [cli(*common).out.split(), cli(*common).out.split()]

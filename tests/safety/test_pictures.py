@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from inkontext.errors import PictureError
-from inkontext.safety.pictures import MAX_PIXELS, open_image, read_picture
+from inkontext.safety.pictures import FORMATS, MAX_PIXELS, SUFFIXES, is_picture, open_image, read_picture
 
 RNG = np.random.default_rng(0)
 NOISE = Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -212,6 +218,95 @@ def test_mpo_gives_its_first_picture(photo: Image.Image) -> None:
     assert distance(read_picture(data).rgb, photo) < 4
 
 
+PHONE = ("HEIF", "AVIF")  # what phones write; pillow_heif is registered here to make the files, by `inkontext` to read
+
+
+@pytest.mark.parametrize("kind", PHONE)
+def test_a_phones_photograph_is_what_its_library_decodes(kind: str, photo: Image.Image, tmp_path: Path) -> None:
+    pillow_heif.register_heif_opener()
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(encoded(kind, photo, quality=90, icc_profile=SRGB))
+    picture = read_picture(path)
+    wanted = Image.open(path)
+    assert (picture.size, picture.icc, picture.alpha) == (photo.size, SRGB, None)
+    assert picture.rgb.tobytes() == wanted.convert("RGB").tobytes()
+    assert distance(picture.rgb, photo) < 4
+    assert read_picture(path.read_bytes()).rgb.tobytes() == picture.rgb.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", PHONE)
+def test_a_phones_photograph_is_upright(kind: str, orientation: int, photo: Image.Image) -> None:
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(kind, photo, quality=95, exif=exif.tobytes())  # stored with the boxes `irot` and `imir`
+    assert (b"irot" in data or b"imir" in data) == (orientation > 1)
+    wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    picture = read_picture(data)
+    assert picture.size == (photo.size if orientation < 5 else photo.size[::-1])
+    assert picture.rgb.tobytes() == wanted.convert("RGB").tobytes()
+    assert distance(picture.rgb, photo.transpose(TURNS[orientation]) if orientation > 1 else photo) < 4
+
+
+@pytest.mark.parametrize("kind", PHONE)
+def test_a_transparent_photograph_of_a_phone(kind: str, photo: Image.Image) -> None:
+    pillow_heif.register_heif_opener()
+    clear = photo.convert("RGBA")
+    clear.paste((200, 0, 0, 0), (0, 0, 32, 32))
+    picture = read_picture(encoded(kind, clear, quality=95))
+    assert picture.alpha is not None and picture.alpha.getextrema() == (0, 255)
+    assert distance(picture.rgb.crop((2, 2, 30, 30)), Image.new("RGB", (28, 28), "white")) < 2
+
+
+def test_ten_bits_of_a_phone_become_eight() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 64, dtype=np.uint16), (48, 1))
+    file = io.BytesIO()
+    deep = pillow_heif.from_bytes("RGB;16", (64, 48), np.dstack([ramp] * 3).tobytes())
+    deep.save(file, quality=-1, chroma=444)
+    assert pillow_heif.open_heif(file.getvalue(), convert_hdr_to_8bit=False).info["bit_depth"] == 10
+    assert np.abs(np.asarray(read_picture(file.getvalue()).rgb, int)[..., 0] - (ramp >> 8)).max() <= 2
+
+
+def sized(data: bytes, width: int, height: int) -> bytes:
+    """The file with another size in every `ispe` box of its header."""
+    out, at = bytearray(data), 0
+    while (at := out.find(b"ispe", at)) >= 0:
+        out[at + 8 : at + 16] = struct.pack(">II", width, height)
+        at += 4
+    return bytes(out)
+
+
+@pytest.mark.parametrize("kind", PHONE)
+def test_a_phones_bomb_is_refused_by_its_header(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif.register_heif_opener()
+    data = encoded(kind)
+    monkeypatch.setattr(Image.Image, "load", NoDecoding())
+    monkeypatch.setattr(type(Image.open(io.BytesIO(data))), "load", NoDecoding())
+    assert "12000x12000 = 144 megapixels" in refusal(sized(data, 12_000, 12_000))
+    for side in (30_000, 2**31 - 1):
+        refusal(sized(data, side, side))
+    with pytest.raises(PictureError, match="more than 0; scale"):
+        read_picture(data, most=NOISE.width * NOISE.height - 1)
+
+
+def test_a_phones_header_that_promises_less_than_there_is() -> None:
+    pillow_heif.register_heif_opener()
+    assert "damaged or cut short" in refusal(sized(encoded("HEIF"), 2, 2))
+
+
+def test_the_endings_of_pictures_are_named_once() -> None:
+    """Every format that is read has its endings, every ending its format, and Pillow agrees."""
+    pillow_heif.register_heif_opener()
+    Image.init()
+    known = Image.registered_extensions()
+    assert tuple(SUFFIXES) == FORMATS
+    for kind, suffixes in SUFFIXES.items():
+        assert suffixes and all(known[suffix] == kind for suffix in suffixes)
+        assert all(is_picture(f"a{suffix}") and is_picture(f"b/A.1{suffix.upper()}") for suffix in suffixes)
+    assert not any(map(is_picture, ("a", "a.txt", "png", ".png", "a.png.txt", "Thumbs.db", "a.jp2", "a.psd", "")))
+
+
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3)])
 def test_arrays(shape: tuple[int, ...]) -> None:
     array = RNG.integers(0, 256, shape, dtype=np.uint8)
@@ -286,7 +381,7 @@ def test_what_is_no_picture(data: bytes, tmp_path: Path) -> None:
     refusal(data)
 
 
-@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "PPM", "TGA", "JPEG2000", "AVIF", "PCX"])
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "PPM", "TGA", "JPEG2000", "PCX"])
 def test_kinds_nobody_needs_are_not_opened(kind: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encoded(kind))
     assert "is not a picture in PNG, JPEG" in refusal(tmp_path / "a.png")
@@ -404,6 +499,8 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "animated webp": lambda: encoded("WEBP", save_all=True, append_images=[NOISE.rotate(90)]),
     "gif": lambda: encoded("GIF", save_all=True, append_images=[NOISE.rotate(90)]),
     "bmp": lambda: encoded("BMP"),
+    "avif": lambda: encoded("AVIF", exif=_turned()),
+    "heif": lambda: (pillow_heif.register_heif_opener(), encoded("HEIF", exif=_turned().tobytes()))[1],
     "tiff": lambda: encoded("TIFF", compression="tiff_lzw", exif=_turned()),
 }
 

@@ -27,6 +27,14 @@ def session(tmp_path: Path):
         yield made
 
 
+def test_a_session_begins_with_a_phones_photograph_as_it_is_seen(
+    tmp_path: Path, phone: tuple[Path, Image.Image]
+) -> None:
+    path, seen = phone
+    with Session.new(tmp_path / "s", path, painter()) as session:
+        assert session.picture(0).tobytes() == seen.tobytes()
+
+
 def _mask(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
     mask = Image.new("L", size)
     mask.paste(255, box)

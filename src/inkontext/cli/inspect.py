@@ -9,8 +9,6 @@ import typer
 
 from inkontext.cli import options as o
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-
 
 def inspect(
     what: Annotated[str, typer.Argument(help="A picture made here, a model, or a LoRA file.")],
@@ -18,7 +16,9 @@ def inspect(
     json: o.Json = None,
 ) -> None:
     """Say how a picture was made, or what a file of weights is."""
-    body = _picture(Path(what)) if Path(what).suffix.lower() in _PICTURES else _weights(what, sha256)
+    from inkontext.safety.pictures import is_picture
+
+    body = _picture(Path(what)) if is_picture(what) else _weights(what, sha256)
     if json is not None:
         from inkontext.storage import write_json
 

@@ -14,8 +14,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
+
+from inkontext.safety.pictures import is_picture
 
 FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "target": ("target", "output", "target_image", "target_img", "output_image", "edited_image", "edited"),
@@ -32,7 +33,6 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 EITHER: Final = ("file_name", "image_path", "image")
 # Common words, which mean a picture only where they hold the name of one.
 _LOOSE: Final = frozenset({"ref", "control", "input", "source", "conditioning", "output", "edited", "edit"})
-PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _LABELS: Final = ("category", "key")
 _NUMBERED = re.compile(r"(.+?)_?(\d{1,3})")
 
@@ -74,11 +74,6 @@ def reference_number(name: str) -> int | None:
         return 0
     match = _NUMBERED.fullmatch(name)
     return int(match[2]) if match and match[1] in FIELDS["references"] else None
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file name ends as a picture's does."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _says_something(name: str, value: Any) -> bool:

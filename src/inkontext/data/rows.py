@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 
 from inkontext.errors import DataError, PictureError
 from inkontext.geometry import Size
-from inkontext.safety.pictures import DAMAGE, FORMATS, MAX_PIXELS, read_picture
+from inkontext.safety.pictures import DAMAGE, FORMATS, MAX_PIXELS, identify, read_picture
 
 _HEAD = 65536  # bytes that hold nearly every header; a longer one is read whole
 _TURNED = range(5, 9)  # EXIF orientations that swap width and height
@@ -86,7 +86,7 @@ class Blob:
 def _header_size(data: bytes) -> Size:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with identify(io.BytesIO(data)) as image:
             width, height = image.size
             # For PNG, getexif() would decode every pixel to look for a block behind them.
             told = image.format != "PNG" or "exif" in image.info
@@ -150,8 +150,8 @@ class Problem:
 
     @property
     def brief(self) -> str:
-        """Kind and name."""
-        return f"{self.kind}: {self.name}"
+        """Kind, name and details."""
+        return f"{self.kind}: {self.name}" + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass

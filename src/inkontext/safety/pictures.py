@@ -11,20 +11,27 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePath
+from typing import IO, Final
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from inkontext.errors import PictureError, one_line
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # MPO is opened by JPEG's reader
+# Format -> how names of its files end. MPO is opened by JPEG's reader, HEIF (a phone's photograph) by pillow-heif.
+SUFFIXES: Final = {
+    "PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",), "GIF": (".gif",), "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"), "AVIF": (".avif",), "HEIF": (".heic", ".heif", ".hif"),
+}  # fmt: skip
+FORMATS = tuple(SUFFIXES)
+_ENDINGS: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_BRANDS: Final = b"avif avis heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()  # of AVIF and HEIF
 MAX_PIXELS = 128_000_000
 PictureLike = str | Path | bytes | Image.Image | np.ndarray
-# What Pillow raises on damaged files, found by flipping and cutting bytes of every format.
+# What Pillow raises on damaged files and bombs, found by flipping and cutting bytes of every format.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, ArithmeticError,
-           struct.error, zlib.error)  # fmt: skip
+           RuntimeError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,6 +65,35 @@ class Picture:
         return self.rgb.size
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends as a picture's does."""
+    return PurePath(name).suffix.lower() in _ENDINGS
+
+
+def identify(file: IO[bytes]) -> Image.Image:
+    """Pillow's image of an open file: its header read, no pixel decoded. Raises one of `DAMAGE`.
+
+    A HEIF or AVIF file is opened upright or with its turn as EXIF orientation, whatever else its EXIF says: the
+    standard turns a picture by the boxes `irot` and `imir` alone.
+    """
+    formats = [kind for kind in FORMATS if kind not in ("AVIF", "HEIF")]
+    if _has_brand(file):
+        from pillow_heif import register_heif_opener  # a library that only these files need
+
+        register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+        formats = ["AVIF", "HEIF"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a bomb is judged by the caller, a damaged file when it is decoded
+        return Image.open(file, formats=formats)
+
+
+def _has_brand(file: IO[bytes]) -> bool:
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    return head[4:8] == b"ftyp" and head[8:] in _BRANDS
+
+
 def read_picture(source: PictureLike, *, reference: bool = False, most: int | None = None) -> Picture:
     """Open a path, bytes, PIL image or uint8 array `[H, W]`, `[H, W, 3]` or `[H, W, 4]`.
 
@@ -85,7 +121,10 @@ def open_image(source: PictureLike, most: int | None = None) -> Image.Image:
     if not isinstance(source, str | Path | bytes):
         raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
     with _open_file(source, name) as file:
-        return _load(_identify(file, name), name, most)
+        image = _header(file, name)
+        if image.format in ("AVIF", "HEIF"):
+            _check_size(_stored_size(file), name, most or MAX_PIXELS)
+        return _load(image, name, most)
 
 
 def _open_file(source: str | Path | bytes, name: str) -> IO[bytes]:
@@ -102,13 +141,13 @@ def _open_file(source: str | Path | bytes, name: str) -> IO[bytes]:
         raise PictureError(f"{name} cannot be read ({reason}); check the path and its permissions") from error
 
 
-def _identify(file: IO[bytes], name: str) -> Image.Image:
+def _header(file: IO[bytes], name: str) -> Image.Image:
     """Read the header alone."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a bomb is judged below, a damaged file when it is decoded
-            return Image.open(file, formats=FORMATS)
+        return identify(file)
     except UnidentifiedImageError as error:
+        if _has_brand(file):
+            raise PictureError(f"{name} is damaged or cut short; get the file again") from error
         raise PictureError(f"{name} is not a picture in {', '.join(FORMATS)}; convert it to PNG first") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name} claims more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
@@ -117,18 +156,39 @@ def _identify(file: IO[bytes], name: str) -> Image.Image:
 
 
 def _load(image: Image.Image, name: str, most: int | None) -> Image.Image:
-    _check_size(image, name, most or MAX_PIXELS)
+    _check_size(image.size, name, most or MAX_PIXELS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image.load()
-    except (*DAMAGE, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise PictureError(f"{name} is damaged or cut short ({one_line(error)}); get the file again") from error
     return image
 
 
-def _check_size(image: Image.Image, name: str, most: int) -> None:
-    width, height = image.size
+def _stored_size(file: IO[bytes]) -> tuple[int, int]:
+    """The largest (width, height) that the header of a HEIF or AVIF file gives one of its images.
+
+    Its own size says too little: a box `clap` may show a corner of a picture that is decoded whole. Both libraries hold
+    what is coded against these sizes: libheif refuses more, libavif more than 16384 squared.
+    """
+    file.seek(0)
+    data, at, largest = file.read(), 0, (1, 1)
+    while at + 16 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        length = int.from_bytes(data[at + 8 : at + 16]) if length == 1 else length or len(data) - at
+        end, found = at + max(8, length), at
+        while kind == b"meta" and (found := data.find(b"ispe", found, end)) >= 0:
+            size: tuple[int, int] = struct.unpack(">II", data[found + 8 : found + 16].ljust(8, b"\0"))
+            largest = max(largest, size, key=lambda sides: sides[0] * sides[1])
+            found += 4
+        at = end
+    file.seek(0)
+    return largest
+
+
+def _check_size(size: tuple[int, int], name: str, most: int) -> None:
+    width, height = size
     if width < 1 or height < 1:
         raise PictureError(f"{name} is {width}x{height} pixels; a picture needs at least one pixel")
     if width * height > most:

@@ -56,6 +56,15 @@ def test_conversations_are_sessions_in_folders_named_after_the_picture(desk: Des
         assert session.picture(0).tobytes() == photo.tobytes()
 
 
+def test_a_phones_photograph_is_taken_as_it_is_seen(desk: Desk, phone: tuple[Path, Image.Image]) -> None:
+    path, seen = phone
+    with Session.open(desk.folder / desk.begin(path)) as session:
+        assert session.picture(0).tobytes() == seen.tobytes()
+    desk.most_pixels = seen.width * seen.height - 1
+    with pytest.raises(PictureError, match="scale it down"):
+        desk.begin(path)
+
+
 def test_names_that_leave_the_folder_are_none(
     desk: Desk, name: str, tmp_path: Path, pipeline: Pipeline, photo: Image.Image
 ) -> None:
