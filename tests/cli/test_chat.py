@@ -285,8 +285,21 @@ def _pipe(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
 
 
+def test_a_piped_file_with_a_mark_and_bytes_that_are_no_text(
+    cli: Cli, here: Path, picture: Path, debug_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "\ufeff/seed\nmake it night\u2028now\n".encode() + "café\n".encode("cp1252") + b"a\0b\0\n"
+    # What a pipe's encoding is on Windows; a file is UTF-8 wherever it is read.
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines), encoding="cp1252"))
+    done = cli("chat", picture, "--steps", "1", "--model", debug_folder)
+    assert done.code == 0 and "seed: the turn's number" in done.out
+    turns = read_manifest(Path("photo-session")).turns
+    assert [turn.how.prompt for turn in turns[1:] if turn.how] == ["make it night\u2028now"]
+    assert done.err.count("inkontext: the line is not UTF-8 text and was left out; save the text as UTF-8") == 2
+
+
 def test_piped(cli: Cli, here: Path, picture: Path, debug_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = b"/undo\nmake it night\n\n\xff\xfe \xe9\n/undo\n/nonsense\n/undo\n/compare 0\n/save x.png\n/undo"
+    lines = b"/undo\nmake it night\n\nand dark\n/undo\n/nonsense\n/undo\n/compare 0\n/save x.png\n/undo"
     _pipe(monkeypatch, lines)
     done = cli("chat", picture, "--steps", "1", "--model", debug_folder)
     assert done.code == 0 and "\x1b" not in done.out and "> " not in done.out

@@ -1,4 +1,4 @@
-"""Sessions that are damaged or of another model, and files that are no picture: a sentence, and nothing is harmed."""
+"""Damaged sessions, tables and lines, and files that are no picture: a sentence, and nothing is harmed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from inkontext.session import read_manifest
 from tests.cli.conftest import Cli
@@ -112,3 +113,28 @@ def test_words_that_are_none(verb: tuple[str, ...], told: str, cli: Cli, here: P
     done = cli("session", *verb)
     assert done.code == 2 and told in done.complaint
     assert (here / "s/session.json").read_bytes() == before
+
+
+TABLES = {
+    ("data", "check", "set.csv"): "bad row: set.csv:2 (has 3 cells, and the first line 2",
+    ("data", "report", "set.csv"): "bad row: set.csv:2 (has 3 cells",
+    ("data", "tokenizer", "t.json", "--corpus", "set.tsv"): "line 2 of corpus 'set.tsv' has 1 cell",
+    ("eval", "t2i", "--prompts", "set.csv", "--out", "run"): "line 2 of 'set.csv' has 3 cells",
+    ("eval", "preference", "plan", "study", "a=p", "b=p", "--data", "set.jsonl"): "a byte in line 1, 0xe9",
+    ("eval", "identity", "--pairs", "set.jsonl", "--out", "run"): "a byte in line 1, 0xe9",
+    ("eval", "kontextbench", "--data", "bench", "--out", "run"): "a byte in line 1, 0xe9",
+}
+
+
+@pytest.mark.parametrize("command", TABLES, ids=" ".join)
+def test_a_table_that_is_wrong_ends_in_a_sentence(command: tuple[str, ...], cli: Cli, here: Path) -> None:
+    (here / "set.csv").write_text("image,prompt\na.png,red, please\n")
+    (here / "set.tsv").write_text("a\tb\nc\n")
+    (here / "bench").mkdir()
+    (here / "p").mkdir()
+    Image.new("RGB", (8, 8)).save(here / "p/0000.png")
+    for place in ("set.jsonl", "bench/metadata.jsonl"):
+        (here / place).write_bytes(b'{"instruction": "caf\xe9"}\n')
+    done = cli(*command)
+    assert done.code == 2 and TABLES[command] in done.complaint
+    assert not (here / "run").exists() and not (here / "t.json").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +218,30 @@ def test_target_and_references_have_canvases_of_their_own(mixed: Path) -> None:
     # A picture that has its canvas's size already comes through untouched.
     row = next(i for i, r in enumerate(source.rows) if "square" in r.target.file)
     assert np.array_equal(source.load(row).target, source.rows[row].target.picture())
+
+
+def test_a_bomb_s_header_is_a_broken_picture(tmp_path: Path) -> None:
+    """More than twice Pillow's own limit, at which it raises an error of its own kind."""
+    bomb = bytearray(png(painted((8, 8))))
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
+    (tmp_path / "a.png").write_bytes(bomb)
+    write_lines(tmp_path / "metadata.jsonl", [{"target": "a.png", "instruction": "x"}])
+    with pytest.raises(DataError, match="broken picture"):
+        PairSource(tmp_path, 64)
+
+
+def test_phones_photographs_are_rows_as_they_are_seen(tmp_path: Path, phone: tuple[Path, Image.Image]) -> None:
+    path, seen = phone
+    path.rename(tmp_path / f"set.{path.suffix[1:]}")
+    data = (tmp_path / f"set.{path.suffix[1:]}").read_bytes()
+    save(painted((64, 96)), tmp_path / "twins/reference/a.png")
+    twin = tmp_path / f"twins/target/a{path.suffix}"
+    twin.parent.mkdir()
+    twin.write_bytes(data)
+    twin.with_suffix(".txt").write_text("x")
+    shard = write_tar(tmp_path / "a.tar", {f"0001.target{path.suffix.lower()}": data, "0001.txt": b"x"})
+    for place in (tmp_path / "twins", shard):
+        (row,) = open_set(place).sound()
+        assert row.target.size() == (64, 96)
+        assert row.target.picture().tobytes() == seen.tobytes()

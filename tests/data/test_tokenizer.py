@@ -129,7 +129,7 @@ def test_bad_requests(tmp_path: Path) -> None:
     for name, sentence in (
         ("bad.json", "not valid"),
         ("none.txt", "no text"),
-        ("bytes.txt", "not valid"),
+        ("bytes.txt", "save it as UTF-8"),
         ("x", "cannot"),
     ):
         with pytest.raises(DataError, match=sentence):

@@ -24,6 +24,10 @@ def test_every_shipped_configuration_is_valid(path: Path) -> None:
     assert load_config(path).run_dir.startswith("runs/")
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "\ufeff" + PLAIN)).steps == 2
+
+
 def test_overrides_reach_tables_and_keep_their_types(tmp_path: Path) -> None:
     path = written(tmp_path, PLAIN)
     config = load_config(path, ["steps=9", "optimiser.lr=1e-3", "run_dir=elsewhere/x", "flow.mu=0.5", "compile=true"])

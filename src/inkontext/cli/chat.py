@@ -67,9 +67,12 @@ def chat(
 
 def _converse(talk: Chat, meter: _Meter) -> None:
     """Every line until the end of input, /quit, or Ctrl-C between two turns."""
-    for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a byte that is no text spoils its line, not the conversation
+    # A byte that is no text spoils its line, not the conversation.
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        encoding = None if sys.stdin.isatty() else "utf-8-sig"  # a file's, which may begin with a mark
+        sys.stdin.reconfigure(encoding=encoding, errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if _typed():
         _remember(talk.session)
     while not talk.ended and (line := _line(talk)) is not None:

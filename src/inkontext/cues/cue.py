@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from inkontext.data.tables import decode_text
 from inkontext.errors import CueError
 from inkontext.numbers import as_real
 
@@ -164,9 +165,10 @@ def read_cues(sources: Sequence[str], size: tuple[int, int]) -> tuple[Cue, ...]:
             found.append(parse_cue(source, size))
             continue
         try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise CueError(f"cannot read the cues in '{source}' ({reason}); give a JSON file") from error
+            text = decode_text(Path(source).read_bytes())
+        except OSError as error:
+            raise CueError(f"cannot read the cues in '{source}' ({error.strerror}); give a JSON file") from error
+        except ValueError as error:
+            raise CueError(f"cannot read the cues in '{source}', as the file {error}; save it as UTF-8") from error
         found += from_json(text)
     return tuple(found)

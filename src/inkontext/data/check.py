@@ -42,13 +42,13 @@ class Checked:
 
     def require(self) -> None:
         """Raises DataError where training would refuse the set."""
-        if not self.rows:
-            raise DataError(f"'{self.path}' holds no rows; check the path")
         if bad := self.fatal:
             raise DataError(
                 f"'{self.path}' has {len(bad)} problem{'s' * (len(bad) > 1)} that would stop training, "
                 f"the first: {bad[0].brief}; {FATAL[bad[0].kind]}"
             )
+        if not self.rows:
+            raise DataError(f"'{self.path}' holds no rows; check the path")
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""

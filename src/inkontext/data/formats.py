@@ -10,17 +10,16 @@ Formats are tried in this order. Nothing is decoded here.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.data.fields import is_picture, read_fields
+from inkontext.data.fields import read_fields
+from inkontext.data.folders import files_below, files_in, named_file, pictures_below, same_text
 from inkontext.data.rows import Blob, Listing, Row
 from inkontext.data.shards import read_shards
+from inkontext.data.tables import json_lines, read_table, read_text
 from inkontext.errors import DataError
 
 TARGET_FOLDERS: Final = ("target", "targets", "edited", "output", "after")
@@ -54,20 +53,20 @@ def open_set(path: Path | str) -> Listing:
 
 
 def _file(path: Path) -> Listing:
-    if path.suffix in (".jsonl", ".csv"):
+    if path.suffix.lower() in (".jsonl", ".csv"):
         return read_lines(path, [path])
-    if path.suffix == ".tar":
+    if path.suffix.lower() == ".tar":
         return read_shards(path, [path])
     raise DataError(f"'{path}' is no data set; give a .jsonl, .csv or .tar file, or a folder")
 
 
 def _folder(path: Path) -> Listing:
     metadata = [path / name for name in ("metadata.jsonl", "metadata.csv") if (path / name).is_file()]
-    if lines := metadata[:1] or sorted(path.glob("*.jsonl")):
+    if lines := metadata[:1] or files_in(path, "*.jsonl"):
         return read_lines(path, lines)
-    if shards := sorted(path.glob("*.tar")):
+    if shards := files_in(path, "*.tar"):
         return read_shards(path, shards)
-    if packed := sorted([*path.glob("*.tar.gz"), *path.glob("*.tgz")]):
+    if packed := [*files_in(path, "*.tar.gz"), *files_in(path, "*.tgz")]:
         raise DataError(f"'{packed[0]}' is compressed, which allows no random access; unpack it to .tar")
     targets = [path / name for name in TARGET_FOLDERS if (path / name).is_dir()]
     references = [path / name for name in REFERENCE_FOLDERS if (path / name).is_dir()]
@@ -76,7 +75,7 @@ def _folder(path: Path) -> Listing:
     if targets or references:
         lacks = f"{'/, '.join(REFERENCE_FOLDERS)}/" if targets else f"{'/, '.join(TARGET_FOLDERS)}/"
         raise DataError(f"'{path}' has '{(targets + references)[0].name}/' but none of {lacks}; add the twin folder")
-    if _pictures(path):
+    if pictures_below(path):
         return read_captions(path)
     raise DataError(
         f"'{path}' holds no data set; expected metadata.jsonl, *.tar, target/ and reference/, or pictures with .txt"
@@ -103,28 +102,22 @@ def read_lines(path: Path, files: list[Path]) -> Listing:
 
 
 def _bodies(file: Path, listing: Listing) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each line with its place, `file:line`; lines that cannot be parsed are noted."""
-    text = file.read_bytes().decode("utf-8-sig", errors="replace")
-    if file.suffix == ".csv":
-        yield from ((f"{file}:{n}", body) for n, body in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2))
-        return
-    lines = text.split("\n")
-    for n, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield f"{file}:{n}", json.loads(line)
-        except (ValueError, RecursionError):
-            cut = n == len(lines)  # a whole file ends with a line break
-            listing.blame("half-written" if cut else "bad row", f"{file}:{n}", "is not valid JSON")
+    """Each line with its place, `file:line`; lines that cannot be read are noted."""
+    table = file.suffix.lower() == ".csv"
+    for line in read_table(file).rows if table else json_lines(file):
+        place = f"{file}:{line.number}"
+        if line.fault:  # a whole file ends with a line break
+            listing.blame("half-written" if line.cut else "bad row", place, line.fault)
+        else:
+            yield place, line.value
 
 
 def _row_of(body: Mapping[str, Any], folder: Path, place: str) -> Row:
     fields = read_fields(body)
     if fields.target is None:
         raise ValueError("names no target picture")
-    blobs = [Blob(str(folder / name)) for name in (fields.target, *fields.references)]
-    mask = Blob(str(folder / fields.mask)) if fields.mask else None
+    blobs = [Blob(str(named_file(folder, name))) for name in (fields.target, *fields.references)]
+    mask = Blob(str(named_file(folder, fields.mask))) if fields.mask else None
     words = (fields.instruction or "").strip()
     return Row(fields.key or place, blobs[0], tuple(blobs[1:]), words, mask, fields.category)
 
@@ -149,15 +142,15 @@ def read_twins(path: Path, target: Path, reference: Path) -> Listing:
         else:
             listing.blame("reference without target", file)
     masks = _by_stem(path / "mask", listing) if (path / "mask").is_dir() else {}
+    texts = _texts(listing, target, targets)
     for stem, file in targets.items():
         found = tuple(Blob(str(place)) for _, place in sorted(references[stem]))
         if not found:
             listing.blame("target without reference", file)
-        words = _words(listing, file)
+        words = _words(listing, file, texts.get(stem))
         mask = Blob(str(masks[stem])) if stem in masks else None
         category = stem.rpartition("/")[0]
         listing.rows.append(Row(stem, Blob(str(file)), found, words, mask, category))
-    _lonely_texts(listing, target, targets)
     return listing
 
 
@@ -165,45 +158,49 @@ def read_captions(path: Path) -> Listing:
     """Rows of pictures with a .txt of the same stem beside them."""
     listing = Listing(path, "captions")
     pictures = _by_stem(path, listing)
+    texts = _texts(listing, path, pictures)
     for stem, file in pictures.items():
-        words = _words(listing, file)
+        words = _words(listing, file, texts.get(stem))
         listing.rows.append(Row(stem, Blob(str(file)), instruction=words, category=stem.rpartition("/")[0]))
-    _lonely_texts(listing, path, pictures)
     return listing
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if is_picture(p.name) and not p.name.startswith("."))
 
 
 def _by_stem(folder: Path, listing: Listing) -> dict[str, Path]:
     """Pictures below a folder by their path without suffix; a second file of one stem is noted."""
+    return _stems(listing, folder, pictures_below(folder))
+
+
+def _texts(listing: Listing, folder: Path, pictures: Mapping[str, Path]) -> dict[str, Path]:
+    """Texts below a folder by their path without suffix; those without a picture are noted."""
+    found = _stems(listing, folder, files_below(folder, "*.txt"))
+    for stem in sorted(found.keys() - pictures.keys()):
+        listing.blame("text without picture", found[stem])
+    return found
+
+
+def _stems(listing: Listing, folder: Path, files: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in _pictures(folder):
-        stem = file.relative_to(folder).with_suffix("").as_posix()
+    for file in files:
+        stem = same_text(file.relative_to(folder).with_suffix("").as_posix())
         if stem in found:
             listing.blame("two files of one name", file, f"beside {found[stem].name}")
         found.setdefault(stem, file)
     return found
 
 
-def _words(listing: Listing, picture: Path) -> str:
-    file = picture.with_suffix(".txt")
-    try:
-        with file.open("rb") as opened:
-            words = opened.read(_MOST_TEXT).decode("utf-8-sig").strip()
-    except FileNotFoundError:
-        listing.blame("no instruction", picture, f"{file.name} is missing")
+def _words(listing: Listing, picture: Path, file: Path | None) -> str:
+    """The instruction in a picture's text, with what is wrong with it noted."""
+    if file is None:
+        listing.blame("no instruction", picture, f"{picture.stem}.txt is missing")
         return ""
-    except UnicodeDecodeError:
-        listing.blame("bad row", file, "is not UTF-8 text")
+    if file.stat().st_size > _MOST_TEXT:
+        listing.blame("bad row", file, f"is longer than {_MOST_TEXT >> 10} KiB")
+        return ""
+    try:
+        words = read_text(file).strip()
+    except DataError as error:
+        listing.blame("bad row", file, str(error))
         return ""
     if not words:
         listing.blame("empty instruction", file)
     return words
-
-
-def _lonely_texts(listing: Listing, folder: Path, pictures: Mapping[str, Path]) -> None:
-    for file in sorted(folder.rglob("*.txt")):
-        if file.relative_to(folder).with_suffix("").as_posix() not in pictures:
-            listing.blame("text without picture", file)

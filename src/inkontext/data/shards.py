@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.data.fields import EITHER, FIELDS, is_picture, read_fields, reference_number
+from inkontext.data.fields import EITHER, FIELDS, read_fields, reference_number
+from inkontext.data.folders import is_hidden, same_text
 from inkontext.data.rows import Blob, Listing, Row
+from inkontext.data.tables import decode_text, parse_json
 from inkontext.errors import DataError
+from inkontext.safety.pictures import is_picture
 from inkontext.storage import atomic_path
 
 _BLOCK: Final = 512
@@ -41,13 +44,13 @@ def _members(file: Path, listing: Listing) -> dict[str, dict[str, Blob]]:
     try:
         with tarfile.open(file, "r:") as archive:
             for member in archive:
-                if not member.isreg():
+                if not member.isreg() or is_hidden(member.name):
                     continue
                 folder, _, name = member.name.rpartition("/")
                 key, _, extension = name.partition(".")
                 if not key:
                     continue
-                parts = found.setdefault(f"{folder}/{key}" if folder else key, {})
+                parts = found.setdefault(same_text(f"{folder}/{key}" if folder else key), {})
                 if extension.lower() in parts:
                     listing.blame("two files of one name", f"{file}:{member.name}")
                 parts.setdefault(extension.lower(), Blob(str(file), member.name, member.offset_data, member.size))
@@ -84,14 +87,14 @@ def _words(listing: Listing, place: str, parts: Mapping[str, Blob]) -> tuple[str
     words, category = None, ""
     try:
         if "json" in parts:
-            body = json.loads(parts["json"].read(_MOST_TEXT))
+            body = parse_json(_text(parts["json"]))
             if not isinstance(body, dict):
                 raise ValueError("the .json is not an object")
             fields = read_fields({k: v for k, v in body.items() if k in FIELDS["instruction"] + FIELDS["category"]})
             words, category = fields.instruction, fields.category
         if words is None and "txt" in parts:
-            words = parts["txt"].read(_MOST_TEXT).decode("utf-8-sig")
-    except (ValueError, RecursionError) as error:
+            words = _text(parts["txt"])
+    except ValueError as error:
         listing.blame("bad row", place, str(error))
         return "", category
     if words is None:
@@ -99,6 +102,13 @@ def _words(listing: Listing, place: str, parts: Mapping[str, Blob]) -> tuple[str
     elif not words.strip():
         listing.blame("empty instruction", place)
     return (words or "").strip(), category
+
+
+def _text(member: Blob) -> str:
+    """Raises ValueError with the reason."""
+    if member.length > _MOST_TEXT:
+        raise ValueError(f"is longer than {_MOST_TEXT >> 20} MiB")
+    return decode_text(member.read())
 
 
 def write_shard(path: Path, rows: Iterable[tuple[str, Mapping[str, bytes], Mapping[str, Any]]]) -> None:

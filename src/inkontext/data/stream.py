@@ -17,10 +17,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from inkontext.data.examples import Example, Group, stack
+from inkontext.data.folders import pictures_below
 from inkontext.errors import ConfigError, DataError
 from inkontext.safety.pictures import FORMATS, read_picture
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _GOLDEN = 0.6180339887498949
 _LAYOUT = 0x1A  # keeps the draws of layouts apart from those of rows
 
@@ -67,7 +67,7 @@ class ImageSource:
 
     def __init__(self, folder: Path, size: int) -> None:
         self.size = size
-        self.files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+        self.files = pictures_below(Path(folder))
         if not self.files:
             raise DataError(f"'{folder}' holds no pictures ({', '.join(FORMATS)}); check the path")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inkontext.data.fields import read_fields
+from inkontext.data.tables import Line, json_lines, read_cells, read_json, read_text, text_lines
 from inkontext.errors import DataError, OptionError, StorageError
 from inkontext.storage import atomic_path
 
@@ -43,30 +44,35 @@ def corpus_lines(path: Path) -> list[str]:
         DataError: missing, too large, no text, or holding none.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"corpus '{path}' is larger than {_MOST_BYTES >> 20} MiB; take a part of it")
-        text = path.read_text(encoding="utf-8")
-        lines = _texts(path, text)
+        large = path.stat().st_size > _MOST_BYTES
     except OSError as error:
         raise DataError(f"cannot read corpus '{path}' ({error.strerror}); check the path") from error
-    except ValueError as error:
-        raise DataError(f"corpus '{path}' is not valid {path.suffix or 'UTF-8'} ({error}); correct it") from error
+    if large:
+        raise DataError(f"corpus '{path}' is larger than {_MOST_BYTES >> 20} MiB; take a part of it")
+    lines = [line.strip() for line in _texts(path) if isinstance(line, str) and line.strip()]
     if not lines:
         raise DataError(f"corpus '{path}' holds no text; give lines, or JSON strings")
     return lines
 
 
-def _texts(path: Path, text: str) -> list[str]:
+def _texts(path: Path) -> list[Any]:
     if path.suffix == ".json":
-        body = json.loads(text)
-        found = body if isinstance(body, list) else []
-    elif path.suffix == ".jsonl":
-        from inkontext.data.fields import read_fields
+        body = read_json(path)
+        return body if isinstance(body, list) else []
+    if path.suffix == ".jsonl":
+        return [_of_line(path, line, lambda row: read_fields(row).instruction) for line in json_lines(path)]
+    if path.suffix == ".tsv":
+        return [_of_line(path, line, lambda cells: cells[0]) for line in read_cells(path, "\t")]
+    return text_lines(read_text(path))
 
-        found = [read_fields(json.loads(line)).instruction for line in text.splitlines() if line.strip()]
-    else:
-        found = [line.partition("\t")[0] if path.suffix == ".tsv" else line for line in text.splitlines()]
-    return [line.strip() for line in found if isinstance(line, str) and line.strip()]
+
+def _of_line(path: Path, line: Line, text: Callable[[Any], str | None]) -> str | None:
+    try:
+        if line.fault:
+            raise ValueError(line.fault)
+        return text(line.value)
+    except ValueError as error:
+        raise DataError(f"line {line.number} of corpus '{path}' {error}; correct it") from error
 
 
 def make_tokenizer(out: Path, size: int, texts: Iterable[str]) -> Any:

@@ -94,6 +94,7 @@ class Chat:
         if not words:
             return None
         try:
+            _check_text(words)
             return self._command(words) if words.startswith("/") else self._edit(words)
         except KeyboardInterrupt:
             self.session.manifest = read_manifest(self.session.folder)  # it may have come after the turn was kept
@@ -232,6 +233,13 @@ def _digits(value: object) -> str:
 
 def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def _check_text(line: str) -> None:
+    """Bytes that are no UTF-8 come in as halves of surrogate pairs. Raises OptionError."""
+    zeros = "\0" in line and not line.startswith("/")  # of UTF-16; a command looks at its words itself
+    if zeros or any("\ud800" <= c <= "\udfff" for c in line):
+        raise OptionError("the line is not UTF-8 text and was left out; save the text as UTF-8")
 
 
 def _words(name: str, rest: str, wanted: str, least: int, most: int) -> list[str]:

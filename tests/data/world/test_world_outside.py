@@ -54,6 +54,14 @@ def test_both_kinds_join_and_bytes_are_fixed(folders: tuple[Path, Path]) -> None
     assert stickers > 10
 
 
+def test_phones_photographs_are_drawn_from_as_they_are_seen(phone: tuple[Path, Image.Image]) -> None:
+    path, seen = phone
+    outside = Outside(path.parent)
+    (name,) = outside.photo_names("train")
+    wanted = seen.resize((32, 32), Image.Resampling.BILINEAR, (0, 0, 64, 64))  # the first crop, at the top left
+    assert np.abs(np.asarray(outside.photo(name, 0, 32), int) - np.asarray(wanted, int)).mean() < 3
+
+
 def test_splits_keep_their_own(folders: tuple[Path, Path]) -> None:
     outside = Outside(*folders)
     assert set(outside.sticker_names("train")).isdisjoint(outside.sticker_names("test"))

@@ -95,7 +95,7 @@ def test_the_digest_knows_words_and_pictures_and_no_path(made: Path, folder: Pat
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "neither test/metadata.jsonl"), ("", "no usable row"), ("frog\n", "no usable row; line 1: no JSON")],
+    [(None, "neither test/metadata.jsonl"), ("", "no usable row"), ("frog\n", "no usable row; line 1: is not valid J")],
 )
 def test_folders_that_hold_nothing(text: str | None, words: str, tmp_path: Path) -> None:
     if text is not None:

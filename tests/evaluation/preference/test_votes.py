@@ -91,7 +91,7 @@ def test_what_spreadsheets_write(tmp_path: Path, votes: Path) -> None:
 
 def test_a_file_that_is_no_table_takes_nothing_of_any(tmp_path: Path, votes: Path) -> None:
     votes.write_text(HEAD + "s1,ann,t1,instruction,left\n")
-    for content, words in ((b"", "no column study"), (b"study,rater\n", "no column trial"), (b"\xff\xfe", "not UTF-8")):
+    for content, words in ((b"", "no column study"), (b"study,rater\n", "no column trial"), (b"\xff\xfe", "as UTF-8")):
         bad = tmp_path / "bad.csv"
         bad.write_bytes(content)
         with pytest.raises(DataError, match=words):

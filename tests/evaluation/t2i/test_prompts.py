@@ -62,7 +62,7 @@ def test_repeated_prompts_are_noted(tmp_path: Path) -> None:
 
 
 def test_challenges_keys_and_unknown_columns(tmp_path: Path) -> None:
-    text = "Prompt\tCategory\tChallenge\tNote\tMood\na cat\tAnimals\tBasic\t\tgood\na dog\tAnimals\n"
+    text = "Prompt\tCategory\tChallenge\tNote\tMood\na cat\tAnimals\tBasic\t\tgood\na dog\tAnimals\t\t\t\n"
     parti = read_prompts(written(tmp_path, "P2.tsv", text))
     assert [(p.key, p.challenge) for p in parti.prompts] == [("0000", "Basic"), ("0001", "")]
     assert [(p.kind, p.name) for p in parti.problems] == [("unknown column", "Mood")]
@@ -101,5 +101,5 @@ def test_mistakes_are_named(tmp_path: Path, name: str, text: str, word: str) -> 
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_prompts(tmp_path / "none.txt")

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from inkontext.data.tables import json_lines
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.pair import Base, Pair, sample_pair
-from inkontext.errors import OptionError, StorageError
+from inkontext.errors import DataError, OptionError, StorageError
 
 CATEGORIES: Final[dict[str, tuple[str, int]]] = {
     "local": ("Instruction Editing - Local", 416),
@@ -149,12 +150,14 @@ def _record(key: str, row: Row, pair: Pair, prompt: int) -> dict[str, Any]:
 
 
 def read_bench(folder: str | Path) -> list[dict[str, Any]]:
-    """The rows of a written bench."""
+    """The rows of a written bench. Raises OptionError where there is none, DataError where a line is damaged."""
     path = Path(folder) / "test/metadata.jsonl"
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, ValueError) as error:
-        raise OptionError(f"Cannot read {path}; write the bench there first.") from error
+    if not path.is_file():
+        raise OptionError(f"Cannot read {path}; write the bench there first.")
+    lines = list(json_lines(path))
+    if bad := next((line for line in lines if line.fault), None):
+        raise DataError(f"line {bad.number} of '{path}' {bad.fault}; write the bench again")
+    return [line.value for line in lines]
 
 
 def rebuild(record: dict[str, Any], outside: Outside | None = None) -> Pair:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from inkontext.data.folders import named_file, pictures_below
+from inkontext.data.tables import read_json
 from inkontext.data.world.dice import held_out
-from inkontext.errors import OptionError, PictureError
+from inkontext.errors import DataError, OptionError, PictureError
+from inkontext.safety.pictures import DAMAGE, identify
 
-_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _ZOOMS: Final = (100, 115, 130)  # a crop's enlargement, in percent
 CROPS: Final = len(_ZOOMS) * 9 * 2  # zoom x nine places x mirrored or not
 STICKERS_HELD_OUT_ONE_IN: Final = 6
@@ -46,9 +47,7 @@ class Outside:
         if split not in self._lists:
             own = self.photos / split
             folder = own if own.is_dir() else self.photos
-            found = sorted(
-                p.relative_to(self.photos).as_posix() for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES
-            )
+            found = sorted(p.relative_to(self.photos).as_posix() for p in pictures_below(folder))
             if not found:
                 raise OptionError(f"No photographs in {folder}; put .jpg, .png or .webp files there or leave it out.")
             self._lists[split] = tuple(found)
@@ -67,14 +66,20 @@ class Outside:
         return self._lists[kept]
 
     @cached_property
-    def _files(self) -> dict[str, str]:
+    def _files(self) -> dict[str, Path]:
         assert self.emoji is not None
         index = self.emoji / "names.json"
         try:
-            table = dict(json.loads(index.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise OptionError(f"Cannot read {index}; it should be a JSON object of file names and names.") from error
-        return {name: file for file, name in sorted(table.items(), reverse=True) if _is_plain_name(str(name))}
+            table = read_json(index)
+        except DataError as error:
+            raise OptionError(str(error)) from error
+        if not isinstance(table, dict):
+            raise OptionError(f"Cannot read {index}; it should be a JSON object of file names and names.")
+        try:
+            named = {name: named_file(self.emoji, file) for file, name in sorted(table.items(), reverse=True)}
+        except ValueError as error:
+            raise OptionError(f"A file name in {index} {error}; correct it.") from error
+        return {name: file for name, file in named.items() if _is_plain_name(str(name))}
 
     def photo(self, name: str, crop: int, size: int) -> Image.Image:
         """One of `CROPS` square crops of the photograph, RGB, `size` pixels square."""
@@ -89,7 +94,7 @@ class Outside:
 
     def sticker(self, name: str, size: int) -> Image.Image:
         """The sticker of that name, RGBA, `size` pixels square."""
-        return self._load(f"{self.emoji}/{self._files[name]}", size, True)
+        return self._load(str(self._files[name]), size, True)
 
     def _load(self, path: str, short: int, sticker: bool) -> Image.Image:
         """The picture with its short side brought to `short`, from memory where it is kept."""
@@ -108,10 +113,10 @@ class Outside:
 
 def _read(path: str, short: int, mode: str) -> Image.Image:
     try:
-        with Image.open(path) as opened:
+        with Path(path).open("rb") as file, identify(file) as opened:
             opened.draft(mode, (short, short))
             picture = ImageOps.exif_transpose(opened).convert(mode)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except DAMAGE as error:
         raise PictureError(f"Cannot read the picture {path}; replace it or take it out of the folder.") from error
     if mode == "RGBA":
         return ImageOps.pad(picture, (short, short), Image.Resampling.BOX, color=(0, 0, 0, 0))

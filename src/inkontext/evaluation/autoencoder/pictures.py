@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from inkontext.data.folders import named_file, pictures_below
 from inkontext.errors import DataError, OptionError, PictureError
 from inkontext.safety.pictures import MAX_PIXELS, read_picture
 from inkontext.storage import write_json
@@ -24,7 +25,6 @@ from inkontext.storage import write_json
 FOLDER, WORLD = "folder", "world"
 SIZE: Final = 256
 WORLD_PICTURES: Final = 100
-_SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 _TASKS: Final = ("local", "global", "character", "text", "style", "t2i")
 _SEEDS: Final = 2048  # seeds a draw may use of each task, as in the world's bench
 _WORLD_NAME = re.compile(rf"({'|'.join(_TASKS)})-(\d{{1,14}})")
@@ -133,8 +133,7 @@ def from_folder(
     _check(size, limit)
     if not folder.is_dir():
         raise OptionError(f"there is no folder '{folder}'; give --data a folder of pictures")
-    paths = (p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.is_dir())
-    names = [p.as_posix() for p in paths if not any(part.startswith(".") for part in p.parts)]
+    names = [p.relative_to(folder).as_posix() for p in pictures_below(folder)]
     if not names:
         raise OptionError(f"the folder '{folder}' holds no picture; give one that holds .png, .jpg or .webp files")
     if limit is not None:
@@ -219,7 +218,7 @@ def _bytes(listed: PictureList, entry: Entry, folder: Path | None) -> bytes:
     if listed.source == WORLD:
         return _drawn(entry.name, listed.size)
     assert folder is not None
-    return (folder / entry.name).read_bytes()
+    return named_file(folder, entry.name).read_bytes()
 
 
 def _drawn(name: str, size: int) -> bytes:

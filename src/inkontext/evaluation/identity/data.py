@@ -5,16 +5,17 @@ Everything becomes a series: the first picture is the one that all later ones ar
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.data.fields import is_picture
+from inkontext.data.folders import is_hidden, named_file, pictures_in, same_text
+from inkontext.data.tables import json_lines
 from inkontext.errors import DataError, OptionError
 from inkontext.evaluation.problems import Problem
+from inkontext.safety.pictures import is_picture
 
 _KNOWN: Final = {"before", "after", "pictures", "key", "system"}
 
@@ -82,9 +83,9 @@ def read_series(sources: Sequence[str]) -> Collection:
         out.add(Series("pictures", paths[0].stem, tuple(paths)))
         return out
     for name, folder in _named(sources).items():
-        parts = sorted((p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_natural)
+        parts = sorted((p for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name)), key=_natural)
         for part in parts or [folder]:
-            pictures = sorted(_pictures_in(part), key=_natural)
+            pictures = sorted(pictures_in(part), key=_natural)
             if len(pictures) < 2:
                 out.problems.append(Problem("no series", part.name, f"of {name}, {len(pictures)} pictures"))
             else:
@@ -136,14 +137,11 @@ def _twins(before: Path, systems: dict[str, Path]) -> Collection:
 def _by_stem(folder: Path, name: str, out: Collection) -> dict[str, Path]:
     """Pictures by name without ending; of two with one name the first counts."""
     found: dict[str, Path] = {}
-    for path in sorted(_pictures_in(folder), key=_natural):
-        if found.setdefault(path.stem, path) is not path:
-            out.problems.append(Problem("duplicate key", path.name, f"of {name}, {found[path.stem].name} is taken"))
+    for path in sorted(pictures_in(folder), key=_natural):
+        stem = same_text(path.stem)
+        if found.setdefault(stem, path) is not path:
+            out.problems.append(Problem("duplicate key", path.name, f"of {name}, {found[stem].name} is taken"))
     return found
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if p.is_file() and is_picture(p.name)]
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -156,19 +154,14 @@ def _from_lines(files: Sequence[Path]) -> Collection:
     out = Collection()
     unknown: dict[str, None] = {}
     for file in files:
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"'{file}' cannot be read ({error}); give a file of lines of JSON") from error
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
+        for line in json_lines(file):
             try:
-                row = json.loads(line)
-                out.add(_series(row, f"{number:04d}", file))
-                unknown |= dict.fromkeys(set(row) - _KNOWN)
+                if line.fault:
+                    raise ValueError(line.fault)
+                out.add(_series(line.value, f"{line.number:04d}", file))
+                unknown |= dict.fromkeys(set(line.value) - _KNOWN)
             except ValueError as error:
-                out.problems.append(Problem("bad line", f"line {number}", str(error)))
+                out.problems.append(Problem("bad line", f"line {line.number}", str(error)))
     out.problems += [Problem("unknown field", name) for name in sorted(unknown)]
     if not out.series:
         why = f" ({out.problems[0].name}: {out.problems[0].detail})" if out.problems else ""
@@ -185,5 +178,7 @@ def _series(row: Any, number: str, file: Path) -> Series:
         raise ValueError("neither before and after nor pictures, a list of paths")
     if len(pictures) < 2:
         raise ValueError("fewer than two pictures")
-    key, system = (str(row.get(name) or default) for name, default in (("key", number), ("system", file.stem)))
-    return Series(system, key, tuple(file.parent / picture for picture in pictures))
+    key, system = (
+        same_text(str(row.get(name) or default)) for name, default in (("key", number), ("system", file.stem))
+    )
+    return Series(system, key, tuple(named_file(file.parent, picture) for picture in pictures))

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from inkontext.data.folders import named_file, same_text
+from inkontext.data.tables import Line, json_lines
 from inkontext.data.world.bench import BASES, CATEGORIES
 from inkontext.errors import DataError, OptionError
 from inkontext.evaluation.problems import Problem, names_a_file
@@ -139,11 +141,7 @@ def open_bench(name: str) -> Bench:
     path = next((folder / place for place in _PLACES if (folder / place).is_file()), None)
     if path is None:
         raise DataError(f"'{name}' holds neither test/metadata.jsonl nor metadata.jsonl; check --data")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({error}); get the file again") from error
-    return _read(path, lines)
+    return _read(path)
 
 
 @dataclass
@@ -158,21 +156,19 @@ class _Reader:
     def blame(self, kind: str, name: str, detail: str = "") -> None:
         self.problems.append(Problem(kind, name, detail))
 
-    def line(self, number: int, line: str) -> None:
+    def line(self, line: Line) -> None:
         """Take a line: a row, or a problem in its place."""
-        place = f"line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError:
-            return self.blame("damaged line", place, "no JSON")
-        item = self.item(row, place)
+        place = f"line {line.number}"
+        if line.fault:
+            return self.blame("damaged line", place, line.fault)
+        item = self.item(line.value, place)
         if item is None:
             return None
         if item.key in self.items:
             return self.blame("duplicate key", item.key, f"{place}, first on line {self.first[item.key]}; left out")
         if not item.file.is_file():
             self.blame("missing picture", item.key, item.file_name)
-        self.items[item.key], self.first[item.key] = item, number
+        self.items[item.key], self.first[item.key] = item, line.number
         return None
 
     def item(self, row: Any, place: str) -> Item | None:
@@ -180,7 +176,7 @@ class _Reader:
         if not isinstance(row, dict):
             return self.blame("bad row", place, "no object")
         key = row.get("key")
-        key = str(key) if isinstance(key, int | str) and not isinstance(key, bool) else ""
+        key = same_text(str(key)) if isinstance(key, int | str) and not isinstance(key, bool) else ""
         texts = {name: row.get(name) for name in ("file_name", "instruction", "category")}
         for name, text in texts.items():
             if not isinstance(text, str) or not text.strip():
@@ -191,20 +187,23 @@ class _Reader:
         category = _NAMES.get(label.strip())
         if category is None:
             return self.blame("unknown category", key, label.strip())
-        if ".." in Path(file_name).parts or Path(file_name).is_absolute():
+        try:
+            file = named_file(self.root, file_name)
+        except ValueError as error:
+            return self.blame("bad row", key, f"file_name {error}")
+        if ".." in file.parts[len(self.root.parts) :] or not file.is_relative_to(self.root):
             return self.blame("bad row", key, "file_name leaves the folder")
         indices = (row.get(name) for name in ("image_idx", "prompt_idx"))
         image, prompt = (i if isinstance(i, int) and not isinstance(i, bool) else None for i in indices)
         if image is None:
             self.blame("no image_idx", key)
-        return Item(key, category, instruction, file_name, self.root / file_name, image, prompt)
+        return Item(key, category, instruction, file_name, file, image, prompt)
 
 
-def _read(path: Path, lines: Sequence[str]) -> Bench:
+def _read(path: Path) -> Bench:
     reader = _Reader(path.parent)
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            reader.line(number, line)
+    for line in json_lines(path):
+        reader.line(line)
     if not reader.items:
         more = f"; {reader.problems[0].name}: {reader.problems[0].detail}" if reader.problems else ""
         raise DataError(f"'{path}' holds no usable row{more}; check --data")

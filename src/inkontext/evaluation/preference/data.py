@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from inkontext.data.fields import FIELDS, is_picture, read_fields
+from inkontext.data.fields import FIELDS, read_fields
+from inkontext.data.folders import named_file, pictures_by_stem, same_text
+from inkontext.data.tables import json_lines
 from inkontext.errors import DataError, OptionError
 from inkontext.evaluation.preference.study import Prompt
 
@@ -25,15 +26,15 @@ def read_prompts(path: Path) -> dict[str, Prompt]:
     """
     lines = _lines(path)
     prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(lines.read_text(encoding="utf-8").splitlines()):
-        if not line.strip():
-            continue
+    for line in json_lines(lines):
         try:
-            prompt = _prompt(json.loads(line), f"{number:04d}", lines.parent)
+            if line.fault:
+                raise ValueError(line.fault)
+            prompt = _prompt(line.value, f"{line.number - 1:04d}", lines.parent)
         except ValueError as error:
-            raise DataError(f"line {number + 1} of '{lines}' is no request ({error}); mend or remove it") from error
+            raise DataError(f"line {line.number} of '{lines}' is no request ({error}); mend or remove it") from error
         if prompt.key in prompts:
-            raise DataError(f"line {number + 1} of '{lines}' repeats the key '{prompt.key}'; keys are unique")
+            raise DataError(f"line {line.number} of '{lines}' repeats the key '{prompt.key}'; keys are unique")
         prompts[prompt.key] = prompt
     if not prompts:
         raise DataError(f"'{lines}' holds no request; give one a line")
@@ -55,12 +56,12 @@ def _prompt(row: Any, number: str, folder: Path) -> Prompt:
     references = fields.references
     if not references and fields.target and not any(name in row for name in FIELDS["target"]):
         references = (fields.target,)  # KontextBench's file_name is the input
-    pictures = tuple(folder / name for name in references)
+    pictures = tuple(named_file(folder, name) for name in references)
     for picture in pictures:
         if not picture.is_file():
             raise ValueError(f"there is no picture '{picture}'")
     instruction = (fields.instruction or "").strip() or None
-    return Prompt(fields.key or number, instruction, pictures, fields.category)
+    return Prompt(same_text(fields.key or number), instruction, pictures, fields.category)
 
 
 def read_systems(named: Sequence[str]) -> dict[str, dict[str, Path]]:
@@ -69,7 +70,7 @@ def read_systems(named: Sequence[str]) -> dict[str, dict[str, Path]]:
     A folder that `eval ... --out` has written keeps its pictures in `outputs/`; they are found there.
 
     Raises:
-        OptionError: fewer than two, one without a name, a name twice, or a folder without pictures.
+        OptionError: fewer than two, one without a name, a name twice, a folder without pictures or with two of a key.
     """
     systems: dict[str, dict[str, Path]] = {}
     for text in named:
@@ -88,10 +89,13 @@ def _pictures(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise OptionError(f"there is no folder '{folder}'; give the one that holds the pictures, KEY.png")
     place = folder / "outputs" if (folder / "outputs").is_dir() else folder
-    found = sorted(p for p in place.iterdir() if p.is_file() and is_picture(p.name))
+    try:
+        found = pictures_by_stem(place)
+    except ValueError as error:
+        raise OptionError(f"the folder '{place}' {error}; keep one") from error
     if not found:
         raise OptionError(f"the folder '{folder}' holds no picture; name them by key, such as 0000.png")
-    return {p.stem: p for p in reversed(found)}
+    return found
 
 
 def common_keys(

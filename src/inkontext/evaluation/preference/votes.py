@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from inkontext.data.tables import read_text, text_lines
 from inkontext.errors import DataError
 from inkontext.evaluation.preference.database import Vote, open_votes
 from inkontext.evaluation.preference.study import CHOICES, Study
@@ -106,12 +107,7 @@ Row = dict[str, str] | str  # the cells by column, or what is wrong with the lin
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
     """(line number, row) of a table. Line by line, so that a stray quotation mark spoils its own line only."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not UTF-8 text; save it as CSV in UTF-8") from error
+    lines = text_lines(read_text(path))
     delimiter = ";" if lines and ";" in lines[0] and "," not in lines[0] else ","  # what some spreadsheets write
     header = [name.strip() for name in _cells(lines[0], delimiter) or ()] if lines else []
     if missing := [name for name in COLUMNS if name not in header]:

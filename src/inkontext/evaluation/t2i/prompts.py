@@ -5,14 +5,14 @@ The reader goes by the file's form, then says which known set it looks like and 
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from inkontext.data.folders import same_text
+from inkontext.data.tables import Line, json_lines, read_json, read_table, read_text, text_lines
 from inkontext.errors import DataError
 from inkontext.evaluation.problems import Problem, names_a_file
 
@@ -81,7 +81,7 @@ class _Rows:
         problems = [Problem("unknown column", name, f"of {self.path.name}, not used") for name in self.unknown]
         out: dict[str, Prompt] = {}
         for number, row in enumerate(self.rows):
-            key = row.key or f"{number:04d}"
+            key = same_text(row.key) or f"{number:04d}"
             if not names_a_file(key):
                 problems.append(
                     Problem("bad key", f"row {number}", f"{key!r:.40} cannot name a file, its number is used")
@@ -100,13 +100,9 @@ def read_prompts(path: Path) -> PromptSet:
     Raises:
         DataError: no such file, no text, no prompts, or a line that is none of these forms.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read prompts from '{path}' ({error}); give a text, csv, tsv or json file") from error
     readers = {".tsv": _parti, ".csv": _drawbench, ".jsonl": _json_lines, ".json": _json}
     rows = _Rows(path)
-    readers.get(path.suffix.lower(), _lines)(text, rows)
+    readers.get(path.suffix.lower(), _lines)(path, rows)
     prompts, problems = rows.prompts()
     empty = [p.key for p in prompts if not p.text]
     if empty or not prompts:
@@ -114,64 +110,57 @@ def read_prompts(path: Path) -> PromptSet:
     return _recognised(path, prompts, problems)
 
 
-def _lines(text: str, rows: _Rows) -> None:
+def _lines(path: Path, rows: _Rows) -> None:
     """A line wholly in double quotes is one that a table was cut from; the quotes are the table's."""
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, text_lines(read_text(path))):
         whole = len(line) > 2 and line[0] == line[-1] == '"' and '"' not in line[1:-1]
         if line:
             rows.add(line[1:-1] if whole else line)
 
 
-def _parti(text: str, rows: _Rows) -> None:
+def _parti(path: Path, rows: _Rows) -> None:
     """Tab-separated, read without quote rules: prompts hold unbalanced quotes."""
-    head, *lines = text.splitlines() or [""]
-    columns = head.split("\t")
-    if columns[:2] != PARTI_COLUMNS[:2]:
-        raise DataError(f"the first line of '{rows.path}' is not {', '.join(PARTI_COLUMNS)} with tabs; correct it")
-    rows.columns(columns)
-    challenge = columns.index("Challenge") if "Challenge" in columns else None
-    for number, line in enumerate(lines, 2):
-        cells = line.split("\t")
-        if not line.strip():
-            continue
-        if len(cells) < 2:
-            raise DataError(f"line {number} of '{rows.path}' has no category; separate columns by tabs")
-        rows.add(cells[0], cells[1], cells[challenge] if challenge is not None and challenge < len(cells) else "")
+    table = read_table(path, "\t")
+    if list(table.columns[:2]) != PARTI_COLUMNS[:2]:
+        raise DataError(f"the first line of '{path}' is not {', '.join(PARTI_COLUMNS)} with tabs; correct it")
+    rows.columns(table.columns)
+    for line in table.rows:
+        row = _whole(line, path)
+        rows.add(row["Prompt"], row["Category"], row.get("Challenge", ""))
 
 
-def _drawbench(text: str, rows: _Rows) -> None:
-    table = csv.DictReader(text.splitlines())
-    names = {name.strip().lower(): name for name in table.fieldnames or ()}
+def _drawbench(path: Path, rows: _Rows) -> None:
+    table = read_table(path)
+    names = {name.lower(): name for name in table.columns}
     column = next((names[n] for n in ("prompt", "prompts", "caption", "text") if n in names), None)
     if column is None:
-        raise DataError(f"'{rows.path}' has no column named prompt; its columns are {', '.join(names) or 'none'}")
-    rows.columns(table.fieldnames or ())
-    others = [names.get(name) for name in ("category", "challenge", "key")]
-    for row in table:
-        rows.add(row[column] or "", *((row[name] or "") if name else "" for name in others))
+        raise DataError(f"'{path}' has no column named prompt; its columns are {', '.join(names) or 'none'}")
+    rows.columns(table.columns)
+    others = [names.get(name, "") for name in ("category", "challenge", "key")]
+    for line in table.rows:
+        row = _whole(line, path)
+        rows.add(row[column], *(row.get(name, "") for name in others))
 
 
-def _json_lines(text: str, rows: _Rows) -> None:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            _told(_parsed(line, rows.path, number), rows, number)
+def _json_lines(path: Path, rows: _Rows) -> None:
+    for line in json_lines(path):
+        _told(_whole(line, path), rows, line.number)
 
 
-def _json(text: str, rows: _Rows) -> None:
+def _json(path: Path, rows: _Rows) -> None:
     """A list, or GenAI-Bench's object of objects; entries are strings or have a prompt."""
-    body = _parsed(text, rows.path, 1)
+    body = read_json(path)
     entries = list(body.values()) if isinstance(body, dict) else body
     if not isinstance(entries, list):
-        raise DataError(f"'{rows.path}' is neither a list nor an object of prompts; correct it")
+        raise DataError(f"'{path}' is neither a list nor an object of prompts; correct it")
     for number, entry in enumerate(entries, 1):
         _told(entry, rows, number)
 
 
-def _parsed(text: str, path: Path, number: int) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(f"line {number} of '{path}' is not JSON ({error}); correct it") from error
+def _whole(line: Line, path: Path) -> Any:
+    if line.fault:
+        raise DataError(f"line {line.number} of '{path}' {line.fault}; correct it")
+    return line.value
 
 
 def _told(entry: Any, rows: _Rows, number: int) -> None:

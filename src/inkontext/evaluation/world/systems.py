@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from inkontext.best_of import BestOf, Candidates, read_best_of, solver_of
+from inkontext.data.folders import pictures_by_stem
 from inkontext.data.world import Outside
 from inkontext.data.world.score import score
 from inkontext.errors import OptionError, PictureError, PromptError
@@ -30,7 +31,6 @@ from inkontext.weights.source import resolve
 
 TRUTH: Final = "world"  # the scorer of candidates that sees the pair's truth
 BASELINES: Final = ("copy", "target", "autoencoder")
-_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -189,13 +189,15 @@ class Folder:
     """Another system's pictures, named after the keys of the pairs: 0000.png, 0001.webp, …"""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OptionError where there is no folder, or no picture in it."""
+        """Raises OptionError where there is no folder, no picture in it, or two of one key."""
         if not folder.is_dir():
             raise OptionError(f"there is no folder '{folder}'; give the one that holds the pictures, KEY.png")
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
-        if not found:
+        try:
+            self.files = pictures_by_stem(folder)
+        except ValueError as error:
+            raise OptionError(f"the folder '{folder}' {error}; keep one") from error
+        if not self.files:
             raise OptionError(f"the folder '{folder}' holds no picture; name them by key, such as 0000.png")
-        self.files = {p.stem: p for p in reversed(found)}
         names = "\n".join(f"{key} {path.stat().st_size}" for key, path in sorted(self.files.items()))
         digest = hashlib.sha256(names.encode()).hexdigest()[:16]
         self.identity: dict[str, Any] = {"kind": "outputs", "digest": digest}

@@ -10,6 +10,7 @@ from typing import Any, Final
 from PIL import Image, ImageDraw
 
 from inkontext.cues import Cue, from_json, parse_cue
+from inkontext.data.tables import text_lines
 from inkontext.errors import MaskError
 
 _MOST_POINTS: Final = 200_000
@@ -44,7 +45,7 @@ def read_marks(drawn: str, written: str, size: tuple[int, int]) -> Marks:
     if not isinstance(body, dict) or not all(isinstance(body.get(k, []), list) for k in ("strokes", "cues")):
         raise MaskError(_NOT_UNDERSTOOD)
     cues = from_json(json.dumps(body["cues"])) if body.get("cues") else ()
-    lines = [line for line in written.splitlines() if line.strip()]
+    lines = [line for line in text_lines(written) if line.strip()]
     cues += tuple(parse_cue(line, size) for line in lines)
     strokes = body.get("strokes", [])
     return Marks(_painted(strokes, size) if strokes else None, cues)
