@@ -63,7 +63,7 @@ def test_an_interruption_says_what_is_kept(
         (("--judge", "own.py:bright"), "write QUESTION="), (("--judge", "realism=own.py:x"), "no function 'x'"),
         (("--clip", "none"), "no folder 'none'; give --clip"), (("--aesthetic-head", "x"), "give --clip"),
         (("--json", "."), "name a file"), (("--out", "own.csv"), "name a folder"), (("--steps", 0), "steps must be"),
-        (("--prompts", "none.txt"), "cannot read prompts"), (("--model", "nowhere"), "no model 'nowhere'"),
+        (("--prompts", "none.txt"), "cannot be read"), (("--model", "nowhere"), "no model 'nowhere'"),
     ],
 )  # fmt: skip
 def test_bad_input(
