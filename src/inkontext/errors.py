@@ -86,6 +86,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Text of a file that a terminal can show: control characters and lone surrogates replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; PyTorch's own are RuntimeErrors, told by their words."""
     return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))

@@ -62,3 +62,14 @@ def test_bad_input(what: str, words: str, cli: Cli, here: Path) -> None:
     outcome = cli("inspect", what)
     assert outcome.code == 2 and outcome.out == ""
     assert words in outcome.complaint
+
+
+def test_names_in_a_file_do_nothing_to_the_terminal(cli: Cli, here: Path) -> None:
+    down = "\x1b[31mred\x07.lora_down.weight"
+    save_file({down: torch.ones(4, 16)}, "odd.safetensors", {"who\x1b[2J": "me\nand \x1b]0;you"})
+    done = cli("inspect", "odd.safetensors")
+    assert done.code == 0 and "red" in done.out
+    assert not set(done.out) & {"\x1b", "\x07"}
+    save_file({down: torch.ones(4)}, "bad.safetensors")
+    failed = cli("inspect", "bad.safetensors")
+    assert failed.code == 2 and "no low-rank matrix" in failed.complaint and "\x1b" not in failed.complaint

@@ -84,7 +84,7 @@ def damage(state: dict[str, Tensor], how: str) -> str:
         del state["txt_in.bias"]
         return r"1 missing: txt_in\.bias\."
     state["txt_in.bias"] = torch.ones(5)
-    return r"1 of another shape: txt_in\.bias is \[5\], should be \[64\]"
+    return r"1 of another shape or type: txt_in\.bias is \[5\], should be \[64\]"
 
 
 @pytest.mark.parametrize("how", ["missing", "shape"])

@@ -199,6 +199,38 @@ def test_a_model_called_like_an_autoencoder(tmp_path: Path, debug_folder: Path, 
     assert_same_state(load_file(again / TRANSFORMER_FILE), load_file(folder / TRANSFORMER_FILE))
 
 
+NAMES = {
+    "../../outside": "outside",
+    "/etc/model": "etc-model",
+    "org/model": "org-model",
+    "C:\\\\models\\\\x": "C-models-x",
+    "..": "flux",
+    ".hidden": "hidden",
+    "AE": "flux",
+    "model-00001-of-00002": "flux",
+    "modèle 模型 v1.0": "modèle-模型-v1.0",
+    "模" * 300: "模" * 50,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cards_name_is_no_path(tmp_path: Path, debug_folder: Path, name: str) -> None:
+    folder = shutil.copytree(debug_folder, tmp_path / "model")
+    card = json.loads((folder / "inkontext.json").read_text())
+    (folder / "inkontext.json").write_text(json.dumps(card | {"name": name}))
+    before = sorted(tmp_path.rglob("*"))
+    made = convert(resolve(folder), tmp_path / "deep/down/made", "bfl")
+    assert sorted(p for p in tmp_path.rglob("*") if made not in p.parents) == sorted(
+        [*before, tmp_path / "deep", tmp_path / "deep/down", made]
+    )
+    assert sorted(p.name for p in made.glob("*.safetensors")) == sorted(
+        ["ae.safetensors", f"{NAMES[name]}.safetensors"]
+    )
+    again = resolve(made)
+    assert again.card is not None and again.card.name == name
+    assert load.transformer_of(again)[0].count() == load.transformer_of(resolve(folder))[0].count()
+
+
 def test_text_parts_go_along_unchanged(debug_folder: Path, tmp_path: Path) -> None:
     single = convert(resolve(debug_folder), tmp_path / "bfl", "bfl")
     files = [p.relative_to(debug_folder) for part in TEXT_PARTS for p in (debug_folder / part).rglob("*")]

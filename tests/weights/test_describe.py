@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from inkontext.errors import WeightsError
+from inkontext.errors import InKontextError, WeightsError
 from inkontext.model.presets import PRESETS
 from inkontext.weights.describe import describe_lora, describe_model, lora_family
 from inkontext.weights.source import resolve
@@ -88,3 +90,49 @@ def test_what_does_not_fit_is_listed_not_raised(tmp_path: Path) -> None:
     keys = describe_model(resolve(path))["keys"]
     assert (keys["missing"], keys["unused"]) == (["txt_in.bias"], ["wings"])
     assert keys["mis_shaped"] == ["img_in.bias is [3], should be [256]"]
+
+
+STEM = "lora_unet_double_blocks_0_img_attn_qkv"
+DOWN = {f"{STEM}.lora_down.weight": torch.ones(4, 16)}
+DAMAGED: dict[str, tuple[dict[str, torch.Tensor], str]] = {
+    "two alphas": (DOWN | {f"{STEM}.alpha": torch.ones(2)}, r"\.alpha in '.*' is \[2\], not one number"),
+    "no alpha": (DOWN | {f"{STEM}.alpha": torch.ones(0)}, r"\.alpha in '.*' is \[0\], not one number"),
+    "alpha nan": (DOWN | {f"{STEM}.alpha": torch.tensor(float("nan"))}, r"\.alpha in '.*' is nan, not one number"),
+    "alpha inf": (DOWN | {f"{STEM}.alpha": torch.tensor(float("inf"))}, r"\.alpha in '.*' is inf, not one number"),
+    "scalar": ({f"{STEM}.lora_down.weight": torch.tensor(1.0)}, r"is float32 \[\], no low-rank matrix"),
+    "vector": ({f"{STEM}.lora_down.weight": torch.ones(4)}, r"is float32 \[4\], no low-rank matrix"),
+    "rank 0": ({f"{STEM}.lora_down.weight": torch.ones(0, 16)}, r"is float32 \[0, 16\], no low-rank matrix"),
+    "integers": ({f"{STEM}.lora_down.weight": torch.ones(4, 16).long()}, r"is int64 \[4, 16\], no low-rank matrix"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_lora_is_told_by_its_tensor(tmp_path: Path, case: str) -> None:
+    state, told = DAMAGED[case]
+    save_file(state, tmp_path / "lora.safetensors")
+    with pytest.raises(WeightsError, match=told + "; the file is damaged, get it again"):
+        describe_lora(TensorFiles([tmp_path / "lora.safetensors"]))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_an_alpha_of_one_number_has_any_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    save_file(DOWN | {f"{STEM}.alpha": torch.full(shape, 3.0)}, tmp_path / "lora.safetensors")
+    assert describe_lora(TensorFiles([tmp_path / "lora.safetensors"]))["alphas"] == {3.0: 1}
+
+
+@given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6))
+def test_any_bytes_are_described_or_told_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("lora") / "lora.safetensors"
+    save_file(DOWN | {f"{STEM}.alpha": torch.tensor(2.0)}, path)
+    content = bytearray(path.read_bytes())
+    for place, value in changes:
+        content[place] = value
+    path.write_bytes(content)
+    try:
+        files = TensorFiles([path])
+        body = describe_lora(files) if lora_family(list(files)) else describe_model(resolve(path))
+        assert body["kind"] == "lora"
+    except InKontextError as error:
+        assert len(str(error).splitlines()) == 1

@@ -215,7 +215,7 @@ NORM = "encoder.final_layer_norm.weight"
     ("name", "value", "error", "message"),
     [
         (NORM, None, WeightsError, f"1 missing: {NORM}"),
-        (NORM, torch.ones(5), WeightsError, rf"of another shape: {NORM} is \[5\], should be \[48\]"),
+        (NORM, torch.ones(5), WeightsError, rf"of another shape or type: {NORM} is \[5\], should be \[48\]"),
         ("wings", torch.ones(1), WeightsError, "1 unused: wings"),
         (NORM, torch.full((48,), torch.nan), NonFiniteError, f"tensor {NORM} in"),
     ],
@@ -289,3 +289,70 @@ def test_a_tokenizer_without_its_vocabulary_is_refused(towers: Path) -> None:
     (towers / "tokenizer/tokenizer.json").unlink()
     with pytest.raises(ModelNotFoundError, match="it has 2 pieces for an encoder of 514"):
         open_towers(towers)
+
+
+OTHER = "/elsewhere/vocab.json"
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "tokenizer_2"])
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("vocab_file", OTHER, OTHER),
+        ("tokenizer_file", "../tokenizer/tokenizer.json", "../tokenizer/tokenizer.json"),
+        ("merges_file", "sub\\merges.txt", r"sub\\merges.txt"),
+        ("fast_tokenizer_files", ["tokenizer.json", "../x/tokenizer.4.0.0.json"], "../x/tokenizer.4.0.0.json"),
+    ],
+)
+def test_a_tokenizers_config_names_no_file_elsewhere(
+    towers: Path, part: str, key: str, value: object, named: str
+) -> None:
+    path = towers / part / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(ModelNotFoundError, match="holds no usable tokenizer") as caught:
+        open_towers(towers)
+    assert named in str(caught.value) and key in str(caught.value)
+
+
+def test_what_a_tokenizers_author_had_does_not_matter(towers: Path) -> None:
+    path = towers / "tokenizer_2/tokenizer_config.json"
+    body = json.loads(path.read_text()) | {"special_tokens_map_file": OTHER, "vocab_file": None}
+    path.write_text(json.dumps(body))
+    open_towers(towers)
+
+
+def test_a_tokenizers_own_code_is_not_run(towers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anybody asked whether it may."""
+    path = towers / "tokenizer_2/tokenizer_config.json"
+    body = json.loads(path.read_text()) | {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    path.write_text(json.dumps(body))
+    (towers / "tokenizer_2/own.py").write_text("raise SystemExit('this ran')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    with pytest.raises(ModelNotFoundError, match="tokenizer_2' holds no usable tokenizer"):
+        open_towers(towers)
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "text_encoder_2"])
+def test_no_file_that_a_text_encoder_names_is_opened(towers: Path, tmp_path: Path, part: str) -> None:
+    """transformers would read `transformers_weights`, and with peft what an adapter's config names as its base."""
+    expected = {k: v.clone() for k, v in _network(towers, part).state_dict().items()}
+    save_file({"x": torch.ones(1)}, tmp_path / "other.safetensors")
+    config = towers / part / "config.json"
+    body = json.loads(config.read_text()) | {"transformers_weights": str(tmp_path / "other.safetensors")}
+    config.write_text(json.dumps(body))
+    (towers / part / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path)}))
+    assert all(torch.equal(expected[k], v) for k, v in _network(towers, part).state_dict().items())
+
+
+def _network(folder: Path, part: str) -> Any:
+    towers = open_towers(folder)
+    return towers.clip if part == "text_encoder" else towers.t5
+
+
+def test_integers_are_no_weights(debug_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(debug_folder, tmp_path / "model")
+    path = folder / "transformer/diffusion_pytorch_model.safetensors"
+    state = load_file(path)
+    save_file(state | {"x_embedder.weight": state["x_embedder.weight"].long()}, path)
+    with pytest.raises(WeightsError, match=r"1 of another shape or type: x_embedder\.weight is of int64"):
+        load.load_transformer(*load.transformer_of(resolve(folder)), EXACT)

@@ -198,3 +198,27 @@ def test_the_embedded_model_is_made_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
     assert first.card is not None
     assert not first.card.trained
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("transformer", {"axes_dims_rope": "abc"}, "axes_dims_rope as 'abc'"),
+        ("transformer", {"axes_dims_rope": [4, 6]}, r"axes_dims_rope as \[4, 6\]"),
+        ("transformer", {"axes_dims_rope": 7}, "axes_dims_rope as 7"),
+        ("transformer", {"context_time": "x"}, "context_time as 'x'"),
+        ("vae", {"scaling_factor": None}, "scaling_factor as None"),
+        ("vae", {"scaling_factor": 0}, "scaling_factor as 0"),
+        ("vae", {"norm_num_groups": 0}, "norm_num_groups as 0"),
+        ("vae", {"norm_num_groups": "8"}, "norm_num_groups as '8'"),
+    ],
+)
+def test_a_field_that_cannot_be_is_named(
+    debug_folder: Path, tmp_path: Path, part: str, change: dict[str, object], told: str
+) -> None:
+    folder = shutil.copytree(debug_folder, tmp_path / "changed")
+    (folder / "inkontext.json").unlink()
+    config = json.loads((folder / part / "config.json").read_text())
+    (folder / part / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(WeightsError, match=rf"{part}/config\.json' gives {told} .*; restore it from where"):
+        (transformer_of if part == "transformer" else autoencoder_of)(resolve(folder))

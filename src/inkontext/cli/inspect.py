@@ -60,9 +60,14 @@ def _show(body: dict[str, Any], indent: str = "") -> None:
     from rich import print as show
     from rich.markup import escape
 
+    from inkontext.errors import printable
+
     for key, value in body.items():
+        name = escape(printable(str(key)))
         if isinstance(value, dict) and value:
-            show(f"{indent}[bold]{escape(str(key))}[/]")
+            show(f"{indent}[bold]{name}[/]")
             _show(value, indent + "  ")
         else:
-            show(f"{indent}[bold]{escape(str(key))}[/]  {escape(str(value))}")
+            # What somebody wrote may have lines; nothing else of it may act on the terminal.
+            lines = "\n".join(printable(line) for line in str(value).split("\n"))
+            show(f"{indent}[bold]{name}[/]  {escape(lines)}")

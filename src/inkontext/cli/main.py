@@ -10,7 +10,7 @@ import typer
 from inkontext import __version__
 from inkontext.cli import chat, convert, data, doctor, edit, generate, inspect, models, session, train, ui
 from inkontext.cli import eval as evaluation
-from inkontext.errors import InKontextError, is_out_of_memory
+from inkontext.errors import InKontextError, is_out_of_memory, printable
 
 _INTERRUPTED = "interrupted; nothing was written"
 app = typer.Typer(
@@ -61,5 +61,5 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print("inkontext:", " ".join(message.split()), file=sys.stderr)
+    print("inkontext:", printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)

@@ -44,6 +44,8 @@ class TransformerConfig:
             raise ValueError(f"axes_dim {self.axes_dim} sums to {sum(self.axes_dim)}, head dim is {self.head_dim}")
         if any(d % 2 for d in self.axes_dim):
             raise ValueError(f"axes_dim {self.axes_dim} has an odd entry; rotations act on pairs")
+        if min(self.axes_dim) < 0 or not 0 < self.theta < math.inf or not 0 <= self.context_time <= 1:
+            raise ValueError("axes_dim, theta or context_time is out of its range")
 
     @property
     def head_dim(self) -> int:
@@ -71,6 +73,12 @@ class AutoencoderConfig:
     norm_groups: int = 32
     scale_factor: float = 0.3611
     shift_factor: float = 0.1159
+
+    def __post_init__(self) -> None:
+        if not self.ch_mult or self.norm_groups < 1:
+            raise ValueError(f"ch_mult {self.ch_mult} or norm_groups {self.norm_groups} is no positive number")
+        if not 0 < self.scale_factor < math.inf or not math.isfinite(self.shift_factor):
+            raise ValueError(f"latents cannot be scaled by {self.scale_factor} and shifted by {self.shift_factor}")
 
     @property
     def downsample(self) -> int:

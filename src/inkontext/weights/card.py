@@ -38,6 +38,10 @@ class Card:
     trained: bool = True
     notes: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if not self.name.isprintable() or not self.name.strip():
+            raise ValueError(f"name {self.name!a} cannot be printed")
+
     def save(self, path: Path) -> None:
         write_json(path, {"format": FORMAT} | asdict(self))
 
@@ -62,8 +66,8 @@ def _build(kind: type, body: Any, path: Path) -> Any:
         return TypeAdapter(kind).validate_python(body)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise WeightsError(f"'{path}' describes an impossible {kind.__name__}: {where} {first['msg']}") from error
+        why = " ".join([".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")]).strip()
+        raise WeightsError(f"'{path}' describes an impossible {kind.__name__}: {why}") from error
     except ZeroDivisionError as error:
         raise WeightsError(f"'{path}' describes an impossible {kind.__name__}: {error}") from error
 

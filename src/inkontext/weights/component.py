@@ -137,7 +137,7 @@ class KeyReport:
         """Raises WeightsError naming the tensors."""
         if self.fits:
             return
-        kinds = (("missing", self.missing), ("unused", self.unused), ("of another shape", self.mis_shaped))
+        kinds = (("missing", self.missing), ("unused", self.unused), ("of another shape or type", self.mis_shaped))
         parts = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds if names]
         raise WeightsError(
             f"{self.what} does not fit its network; {self.matched} tensors match, {'; '.join(parts)}. "
@@ -158,6 +158,8 @@ def key_report(component: Component, entries: Sequence[Entry], shapes: dict[str,
                 missing.append(name)
             elif info.shape != shape:
                 mis_shaped.append(f"{name} is {list(info.shape)}, should be {list(shape)}")
+            elif not info.dtype.is_floating_point and component.scale_name(name) is None:
+                mis_shaped.append(f"{name} is of {str(info.dtype).removeprefix('torch.')}")
             else:
                 matched += 1
     unused = [n for n in component.names() if n not in used]

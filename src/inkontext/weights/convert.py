@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from inkontext.weights.component import Component, key_report
 from inkontext.weights.folder import STEM, write_configs
 from inkontext.weights.load import autoencoder_of, sampling_of, transformer_of
 from inkontext.weights.mapping import Entry
+from inkontext.weights.shards import SHARD
 from inkontext.weights.source import AUTOENCODER_NAMES, TEXT_PARTS, Source
 from inkontext.weights.tensors import Specs, write_sharded, write_tensors
 from inkontext.weights.transformer_map import transformer_map
 
 LAYOUTS = ("diffusers", "bfl")
+_LONGEST = 150  # bytes of a file name, well below any file system's limit
 _TOWER_CLASSES = {
     "text_encoder": "CLIPTextModel",
     "text_encoder_2": "T5EncoderModel",
@@ -118,16 +121,21 @@ def _write(
     for part in towers:
         shutil.copytree(source.text / part, folder / part)
     if layout == "bfl":
-        name = f"{card.name}.safetensors"
-        if name in AUTOENCODER_NAMES:  # a model called "ae" must not be taken for its own autoencoder
-            name = "flux.safetensors"
-        write_tensors(folder / name, specs[0], readers[0])
+        write_tensors(folder / _file_name(card.name), specs[0], readers[0])
         write_tensors(folder / "ae.safetensors", specs[1], readers[1])
         card.save(folder / CARD)
         return
     write_sharded(folder / "transformer", STEM, specs[0], readers[0])
     write_sharded(folder / "vae", STEM, specs[1], readers[1])
     write_configs(folder, card, {part: _tower_class(source.text / part) for part in towers})
+
+
+def _file_name(model: str) -> str:
+    """A file named after a model; its name was read from a file and is no path, whatever it looks like."""
+    stem = re.sub(r"[^\w.-]+", "-", model).strip("-.").encode()[:_LONGEST].decode(errors="ignore")
+    name = f"{stem}.safetensors"
+    # A model called "ae" must not be taken for its own autoencoder, nor one called "x-00001-of-00002" for a part.
+    return "flux.safetensors" if not stem or name.lower() in AUTOENCODER_NAMES or SHARD.search(stem) else name
 
 
 def _tower_class(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import asdict
@@ -95,7 +96,14 @@ def describe_lora(files: TensorFiles) -> dict[str, Any]:
     if family is None:
         raise WeightsError(f"'{files.place}' is neither a model nor a LoRA that is known here; check the file")
     downs = [n for n in names if _DOWN.search(n)]
-    alphas = Counter(float(files.read(n)) for n in names if n.endswith(".alpha"))
+    for name in downs:
+        info = files[name]
+        if len(info.shape) < 2 or not info.count or not info.dtype.is_floating_point:
+            raise WeightsError(
+                f"{name} in '{info.path}' is {str(info.dtype).removeprefix('torch.')} {list(info.shape)}, no low-rank "
+                "matrix; the file is damaged, get it again"
+            )
+    alphas = Counter(_alpha(files, n) for n in names if n.endswith(".alpha"))
     return {
         "kind": "lora",
         "family": family,
@@ -106,3 +114,14 @@ def describe_lora(files: TensorFiles) -> dict[str, Any]:
         "targets": sorted({re.sub(r"\d+", "N", _DOWN.sub("", n)) for n in downs}),
         "metadata": files.metadata,
     }
+
+
+def _alpha(files: TensorFiles, name: str) -> float:
+    """The number that a LoRA's strength is told by."""
+    values = files.read(name).flatten().tolist() if files[name].count == 1 else []
+    if not values or not math.isfinite(values[0]):
+        said = values[0] if values else list(files[name].shape)
+        raise WeightsError(
+            f"{name} in '{files[name].path}' is {said}, not one number; the file is damaged, get it again"
+        )
+    return float(values[0])

@@ -9,14 +9,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from inkontext.errors import ModelNotFoundError, NonFiniteError
+from inkontext.errors import ModelNotFoundError, NonFiniteError, WeightsError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import AutoencoderConfig, Sampling, TransformerConfig
 from inkontext.model.text import TextTowers
@@ -53,9 +54,9 @@ def transformer_of(source: Source) -> tuple[Component, TransformerConfig]:
         said = source.card.transformer
         cfg = infer_transformer(component, said.axes_dim)
         return component, replace(cfg, theta=said.theta, asymmetric=said.asymmetric, context_time=said.context_time)
-    cfg = infer_transformer(component, config.get("axes_dims_rope"))
-    asymmetric = config.get("_class_name") == ASYMMETRIC
-    return component, replace(cfg, asymmetric=asymmetric, context_time=config.get("context_time", 0.0))
+    said = _said(_TransformerFields, config, source.folder / "transformer/config.json")
+    cfg = infer_transformer(component, tuple(said.axes_dims_rope or ()))
+    return component, replace(cfg, asymmetric=config.get("_class_name") == ASYMMETRIC, context_time=said.context_time)
 
 
 def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
@@ -69,10 +70,37 @@ def autoencoder_of(source: Source) -> tuple[Component, AutoencoderConfig]:
     if source.card:
         known = source.card.autoencoder
         return component, infer_autoencoder(component, known.scale_factor, known.shift_factor, known.norm_groups)
-    config = source.configs.get("vae", {})
-    names = {"scaling_factor": "scale_factor", "shift_factor": "shift_factor", "norm_num_groups": "norm_groups"}
-    said: dict[str, Any] = {ours: config[theirs] or 0 for theirs, ours in names.items() if theirs in config}
-    return component, infer_autoencoder(component, **said)
+    said = _said(_AutoencoderFields, source.configs.get("vae", {}), source.folder / "vae/config.json")
+    return component, infer_autoencoder(component, said.scaling_factor, said.shift_factor or 0.0, said.norm_num_groups)
+
+
+class _TransformerFields(BaseModel, strict=True):
+    """What is read of diffusers' `transformer/config.json`."""
+
+    axes_dims_rope: Annotated[list[int], Field(min_length=3, max_length=3)] | None = None
+    context_time: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class _AutoencoderFields(BaseModel, strict=True, allow_inf_nan=False):
+    """What is read of diffusers' `vae/config.json`; a shift of null is none."""
+
+    scaling_factor: Annotated[float, Field(gt=0)] = 0.3611
+    shift_factor: float | None = 0.1159
+    norm_num_groups: Annotated[int, Field(gt=0)] = 32
+
+
+Fields = TypeVar("Fields", bound=BaseModel)
+
+
+def _said(kind: type[Fields], config: dict[str, Any], path: Path) -> Fields:
+    """The fields of a config file that are used. Raises WeightsError naming one that cannot be."""
+    try:
+        return kind(**{name: config[name] for name in kind.model_fields if name in config})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        said = f"{ascii(first['input'])[:60]} ({first['msg'].lower()})"
+        raise WeightsError(f"'{path}' gives {where} as {said}; restore it from where the model came") from error
 
 
 def sampling_of(source: Source, cfg: TransformerConfig) -> Sampling:

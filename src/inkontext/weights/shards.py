@@ -26,7 +26,8 @@ WEIGHT_SUFFIXES: Final = (".safetensors", ".sft")
 VARIANTS: Final = ("", "bf16", "fp16", "non_ema")
 _STEMS: Final = ("diffusion_pytorch_model", "model")  # diffusers' and transformers' own; another only where it is alone
 _VARIANT: Final = rf"(?:\.({'|'.join(VARIANTS[1:])}))?"
-_FILE: Final = re.compile(rf"(.+?){_VARIANT}(?:-(\d{{5}})-of-(\d{{5}}))?{_VARIANT}\.(?:safetensors|sft)")
+SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})")
+_FILE: Final = re.compile(rf"(.+?){_VARIANT}(?:{SHARD.pattern})?{_VARIANT}\.(?:safetensors|sft)")
 _INDEX: Final = re.compile(rf"(.+?)\.(?:safetensors|sft)\.index{_VARIANT}\.json")
 _SHOWN: Final = 5
 
@@ -124,7 +125,7 @@ def _numbered(folder: Path, of: _Set) -> tuple[Path, ...]:
         )
     for total in totals:
         name = next(iter(of.shards.values())).name
-        wanted = {number: re.sub(r"-\d{5}-of-", f"-{number:05d}-of-", name) for number in range(1, total + 1)}
+        wanted = {number: SHARD.sub(f"-{number:05d}-of-{total:05d}", name) for number in range(1, total + 1)}
         if missing := [wanted[number] for number in wanted if (number, total) not in of.shards]:
             raise WeightsError(f"'{folder}' lacks {_some(missing)} of {total} shards; download the model again")
         if extra := [p.name for (number, _), p in of.shards.items() if number not in wanted]:
