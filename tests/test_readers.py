@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
@@ -122,6 +122,15 @@ def file(folder: Path, name: str, data: bytes) -> Path:
     Image.new("RGB", (8, 8)).save(folder / "a.png")
     (folder / name).write_bytes(data)
     return folder / name
+
+
+def tar_of(path: Path, members: Mapping[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
 
 
 # ------------------------------------------------------------------ lines of JSON
@@ -275,6 +284,23 @@ def test_plain_lines(reader: str, tmp_path: Path) -> None:
     assert "UTF-16" in complaint(TEXTS[reader], file(tmp_path, "a.txt", "one".encode("utf-16")))
 
 
+@pytest.mark.parametrize(
+    "data", ["\ufeffcaf\u00e9\n".encode(), "café".encode("cp1252"), "é".encode("utf-16"), b"x" * 2_000_000]
+)
+def test_a_text_beside_a_picture_or_in_a_shard(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    file(tmp_path / "set", "a.txt", data)
+    shard = tar_of(tmp_path / "a.tar", {"a.png": (tmp_path / "set/a.png").read_bytes(), "a.txt": data})
+    for place in (tmp_path / "set", shard):
+        found = open_set(place)
+        kinds = [problem.kind for problem in found.problems]
+        if data.startswith(b"\xef\xbb\xbf"):
+            assert (found.rows[0].instruction, kinds) == ("café", [])
+        else:
+            words = {b"caf\xe9": "line 1, 0xe9", b"x" * 2_000_000: "is longer than"}.get(data, "UTF-16")
+            assert kinds == ["bad row"] and words in found.problems[0].detail
+
+
 JSONS: dict[str, tuple[Read, str]] = {
     "t2i": (TEXTS["t2i"], '["one"]'),
     "tokenizer": (TEXTS["tokenizer"], '["one"]'),
@@ -333,22 +359,14 @@ def test_what_programs_leave_in_a_folder_is_no_data(reader: str, tmp_path: Path)
         assert open_set(folder).problems == []
 
 
-def tar_of(path: Path, names: Iterable[str]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name in names:
-            data = (path.parent / "a.png").read_bytes() if name.endswith("png") else b"x"
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
-
-
 def test_what_programs_leave_in_a_shard_or_beside_files_of_lines(tmp_path: Path) -> None:
     file(tmp_path, "set.jsonl", jsonl(PLAIN).encode())
     (tmp_path / "._set.jsonl").write_bytes(bytes(200))
     assert [row.instruction for row in open_set(tmp_path).sound()] == ["one", "two", "three"]
-    names = ("./0001.target.png", "./0001.txt", "./.ipynb_checkpoints/0001.target.png", "__MACOSX/0002.target.png")
-    (found,) = open_set(tar_of(tmp_path / "a.tar", names)).sound()
+    picture = (tmp_path / "a.png").read_bytes()
+    hidden = dict.fromkeys(("./.ipynb_checkpoints/0001.target.png", "__MACOSX/0002.target.png"), picture)
+    shard = tar_of(tmp_path / "a.tar", {"./0001.target.png": picture, "./0001.txt": b"x"} | hidden)
+    (found,) = open_set(shard).sound()
     assert (found.key, found.instruction) == ("./0001", "x")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,18 @@ def test_words_that_are_none(verb: tuple[str, ...], told: str, cli: Cli, here: P
     done = cli("session", *verb)
     assert done.code == 2 and told in done.complaint
     assert (here / "s/session.json").read_bytes() == before
+
+
+def test_a_manifest_and_a_card_that_an_editor_marked(
+    cli: Cli, here: Path, debug_folder: Path, painted: Painter
+) -> None:
+    path = here / "s/session.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert cli("session", "edit", "s", "one").code == 0
+    shutil.copytree(debug_folder, here / "model")
+    card = here / "model/inkontext.json"
+    card.write_bytes(b"\xef\xbb\xbf" + card.read_bytes())
+    assert cli("inspect", "model").code == 0
 
 
 TABLES = {

@@ -86,7 +86,10 @@ def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
         ("ab\ncd\n".encode("utf-16-le"), "a zero byte in line 1, as UTF-16 text has"),
         ("a\nb\ncafé\n".encode("cp1252"), "a byte in line 3, 0xe9, that is no UTF-8 text; save it as UTF-8"),
         ("\ufeffa\ncafé\n".encode() + b"\x80", "a byte in line 3, 0x80, that is no UTF-8"),
-        ("a\nü".encode()[:-1], "it breaks off inside a character of line 2"),
+        (
+            "a\nü".encode()[:-1],
+            "a byte in line 2, 0xc3, that is no UTF-8 text, or breaks off behind it; save it as UTF-8",
+        ),
     ],
 )
 def test_what_is_no_text_in_utf_8(tmp_path: Path, data: bytes, words: str) -> None:

@@ -57,9 +57,8 @@ def decode_text(data: bytes) -> str:
         # The mark is cut off before the decoder counts.
         at = error.start + (len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0)
         line = data.count(b"\n", 0, at) + 1
-        if error.reason == "unexpected end of data":
-            raise ValueError(f"breaks off inside a character of line {line}") from error
-        raise ValueError(f"has a byte in line {line}, 0x{data[at]:02x}, that is no UTF-8 text") from error
+        cut = ", or breaks off behind it" if error.reason == "unexpected end of data" else ""
+        raise ValueError(f"has a byte in line {line}, 0x{data[at]:02x}, that is no UTF-8 text{cut}") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise ValueError(f"has a zero byte in line {line}, as UTF-16 text has")

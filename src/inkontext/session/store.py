@@ -9,6 +9,7 @@ turns/0003/mask.png, reference-1.png ...   what the edit was given
 
 from __future__ import annotations
 
+import codecs
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a session, which may be open elsewhere. Raises SessionError where there is no good one."""
     path = folder / MANIFEST
     try:
-        text = path.read_bytes()
+        text = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # what some editors put there
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SessionError(f"there is no session in '{folder}'; start one with `inkontext session new`") from error
     except OSError as error:

@@ -49,7 +49,7 @@ class Card:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises WeightsError where it is not one."""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WeightsError(f"'{path}' is no readable JSON ({error}); restore it from where the model came") from error
     if not isinstance(body, dict):
