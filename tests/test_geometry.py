@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inkontext.errors import MaskError, OptionError
+from inkontext.errors import OptionError
 from inkontext.geometry import (
     GRID,
     Frame,
@@ -24,7 +22,6 @@ from inkontext.geometry import (
     nearest_canvas,
     parse_size,
     ratio_buckets,
-    read_mask,
     reference_canvas,
     stitch,
 )
@@ -310,90 +307,6 @@ def test_sizes_that_are_understood(written: str | Size | None, size: Size | None
 def test_sizes_that_are_not(written: str | Size) -> None:
     with pytest.raises(OptionError):
         parse_size(written, 1024)
-
-
-# --- masks ------------------------------------------------------------------------------------------------
-
-
-def half(left: int, right: int) -> Image.Image:
-    """A grey picture of 8x4, its left half of one value and its right of another."""
-    return Image.fromarray(np.repeat(np.array([[left, right]], np.uint8), 4, axis=1).repeat(4, axis=0))
-
-
-def values(mask: Image.Image) -> tuple[int, int]:
-    assert (mask.mode, mask.size) == ("L", (8, 4))
-    return mask.getpixel((0, 0)), mask.getpixel((7, 3))
-
-
-def over(alpha: Image.Image, colour: str = "black") -> Image.Image:
-    image = Image.new("RGBA", alpha.size, colour)
-    image.putalpha(alpha)
-    return image
-
-
-@pytest.mark.parametrize(
-    ("mask", "edits", "free"),
-    [
-        (half(255, 0), "white", (255, 0)),
-        (half(255, 0), "black", (0, 255)),
-        (half(200, 0), "white", (200, 0)),
-        (half(255, 0).convert("1"), "white", (255, 0)),
-        (half(255, 0).convert("RGB"), "white", (255, 0)),
-        (half(255, 0).convert("RGBA"), "white", (255, 0)),
-        (half(255, 0).convert("P"), "black", (0, 255)),
-        (over(half(255, 0)), "transparent", (0, 255)),
-        (over(half(255, 55)), "transparent", (0, 200)),
-        # Strokes drawn on a clear background: what is clear is not drawn, and so not edited.
-        (over(half(255, 0), "white"), "white", (255, 0)),
-        (over(half(255, 0), "black"), "black", (255, 0)),
-    ],
-    ids=lambda value: str(value) if isinstance(value, str | tuple) else value.mode,
-)
-def test_what_a_mask_sets_free(mask: Image.Image, edits: str, free: tuple[int, int]) -> None:
-    assert values(read_mask(mask, (8, 4), edits)) == free
-
-
-def test_a_sixteen_bit_mask() -> None:
-    mask = Image.fromarray(np.repeat(np.array([[65535, 0]], np.uint16), 4, axis=1).repeat(4, axis=0))
-    assert values(read_mask(mask, (8, 4))) == (255, 0)
-
-
-def test_a_palette_mask_with_transparency() -> None:
-    image = Image.new("P", (8, 4), 0)
-    image.putpalette([0, 0, 0, 255, 255, 255])
-    image.paste(1, (4, 0, 8, 4))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", transparency=1)
-    assert values(read_mask(buffer.getvalue(), (8, 4), "transparent")) == (0, 255)
-
-
-def test_a_mask_is_turned_as_its_picture_is(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 8
-    half(255, 0).rotate(-90, expand=True).save(tmp_path / "m.png", exif=exif)
-    assert values(read_mask(tmp_path / "m.png", (8, 4))) == (255, 0)
-
-
-@pytest.mark.parametrize(
-    ("mask", "edits", "words"),
-    [
-        (Image.new("L", (8, 5), 255), "white", "8x5 but the picture is 8x4"),
-        (Image.new("L", (4, 8), 255), "white", "same size"),
-        (half(0, 0), "white", "white part is empty"),
-        (half(255, 255), "black", "black part is empty"),
-        (half(255, 0), "transparent", "no transparency"),
-        (over(half(255, 255)), "transparent", "transparent part is empty"),
-        (over(half(0, 0), "white"), "white", "white part is empty"),
-    ],
-)
-def test_masks_that_do_not_work(mask: Image.Image, edits: str, words: str) -> None:
-    with pytest.raises(MaskError, match=words):
-        read_mask(mask, (8, 4), edits)
-
-
-def test_an_unknown_mask_convention() -> None:
-    with pytest.raises(OptionError, match="white, black, transparent"):
-        read_mask(half(255, 0), (8, 4), "red")
 
 
 # --- stitching --------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ and transparency."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,12 +26,13 @@ class Mask:
     """What may change: mode L on the picture's own pixels, 255 = edit.
 
     `exact` keeps every outside byte of the picture; `reference` repeats the reference implementation's
-    latent blend alone. `strength` below 1 starts from a partly noised picture.
+    latent blend alone. `strength` below 1 starts from a partly noised picture. `found`: what the record says of it.
     """
 
     image: Image.Image
     mode: str
     strength: float
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def latent_blend(mask: Mask, frame: Frame, clean: Tensor, noise: Tensor) -> Callable[[Tensor, float], Tensor]:

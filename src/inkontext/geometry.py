@@ -15,15 +15,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from inkontext.errors import MaskError, OptionError
+from inkontext.errors import OptionError
 from inkontext.numbers import as_whole
-from inkontext.safety.pictures import MAX_PIXELS, PictureLike, open_image, read_picture
+from inkontext.safety.pictures import MAX_PIXELS
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
 GRID = 16  # pixels a packed token covers
 FITS = ("pad", "crop", "stretch", "reference")
-MASK_EDITS = ("white", "black", "transparent")
 _LANCZOS = Image.Resampling.LANCZOS
 
 
@@ -184,39 +183,6 @@ def told_size(size: str | Size | None) -> str | None:
         return None if size == "match" else size
     width, height = parse_size(size, GRID) or size
     return f"{width}x{height}"
-
-
-def read_mask(mask: PictureLike, size: Size, edits: str = "white") -> Image.Image:
-    """A mask as mode L, 255 = may change, 0 = must stay, whatever its own convention.
-
-    Args:
-        mask: the mask picture.
-        size: (width, height) of the picture it belongs to.
-        edits: which part of the mask is to be edited: `white` (diffusers), `black`, or `transparent` (OpenAI).
-
-    Raises:
-        MaskError: another size than the picture, no alpha where `transparent` needs it, or nothing to edit.
-    """
-    if edits not in MASK_EDITS:
-        raise OptionError(f"unknown mask convention {edits!r}; choose one of {', '.join(MASK_EDITS)}")
-    picture = read_picture(mask)
-    if edits == "transparent":
-        if picture.alpha is None and not open_image(mask).has_transparency_data:
-            raise MaskError("the mask has no transparency; save it as RGBA, or say that white or black is edited")
-        free = 255 - np.asarray(picture.alpha or Image.new("L", picture.size, 255))
-    else:
-        grey = np.asarray((picture.stored or picture.rgb).convert("L"))
-        free = grey if edits == "white" else 255 - grey
-        if picture.alpha is not None:  # what is not drawn on a clear background must not be edited
-            free = np.minimum(free, np.asarray(picture.alpha))
-    grey = Image.fromarray(free)
-    if grey.size != size:
-        raise MaskError(
-            f"the mask is {grey.width}x{grey.height} but the picture is {size[0]}x{size[1]}; make them the same size"
-        )
-    if grey.getbbox() is None:
-        raise MaskError(f"the mask leaves nothing to edit; its {edits} part is empty")
-    return grey
 
 
 def stitch(images: Sequence[Image.Image]) -> Image.Image:

@@ -21,6 +21,7 @@ from inkontext.errors import Cancelled
 from inkontext.flow.path import interpolate
 from inkontext.flow.solvers import CONSISTENCY, SOLVERS, consistency
 from inkontext.loading import load_parts
+from inkontext.masking import MaskFinding
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import Sampling
 from inkontext.model.text import TextEncoding, TextTowers
@@ -120,7 +121,7 @@ class Pipeline:
         prompt: str | Sequence[str],
         *,
         references: Sequence[PictureLike] = (),
-        mask: PictureLike | None = None,
+        mask: PictureLike | MaskFinding | None = None,
         seed: int | Sequence[int] = 0,
         steps: int | None = None,
         guidance: float | None = None,
@@ -307,7 +308,7 @@ class Pipeline:
             "versions": {"torch": torch.__version__, "pillow": PIL.__version__},
         }
         if request.mask is not None:
-            record["mask"] = {"mode": request.mask.mode, "strength": request.mask.strength}
+            record["mask"] = {"mode": request.mask.mode, "strength": request.mask.strength} | request.mask.found
         if request.cues:
             record["cues"] = [cue.as_dict() for cue in request.cues]
         if request.position:

@@ -17,6 +17,7 @@ from inkontext.cues import Cue, draw, settle
 from inkontext.errors import OptionError, PromptError
 from inkontext.flow.solvers import SAMPLERS
 from inkontext.geometry import Frame, Size
+from inkontext.masking import MaskFinding, find_mask
 from inkontext.model.presets import Sampling
 from inkontext.numbers import as_real, as_whole, read_count, read_seed, real, whole
 from inkontext.numerics import numerics_for
@@ -129,8 +130,9 @@ def read_options(
 
 def edit_requests(
     sampling: Sampling, options: Options, image: PictureLike | Sequence[PictureLike], prompt: str | Sequence[str],
-    references: Sequence[PictureLike], mask: PictureLike | None, mask_edits: str, mask_mode: str, strength: float,
-    seed: int | Sequence[int], size: str | Size | None, count: int, cues: Sequence[Cue] = (), position: int = 0,
+    references: Sequence[PictureLike], mask: PictureLike | MaskFinding | None, mask_edits: str, mask_mode: str,
+    strength: float, seed: int | Sequence[int], size: str | Size | None, count: int, cues: Sequence[Cue] = (),
+    position: int = 0,
 ) -> list[Request]:  # fmt: skip
     """One request per picture and seed, pictures in order, seeds inside. Raises InKontextError subclasses."""
     stretch = options.fit == "reference"
@@ -255,7 +257,9 @@ def with_expectation(requests: list[Request]) -> list[Request]:
     return [replace(r, expect=True) for r in requests]
 
 
-def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, strength: float) -> Request:
+def _with_mask(
+    request: Request, mask: PictureLike | MaskFinding, edits: str, mode: str, strength: float
+) -> Request:  # fmt: skip
     if mode not in MASK_MODES:
         raise OptionError(f"unknown mask_mode {mode!r}; choose one of {', '.join(MASK_MODES)}")
     first = request.contexts[0]
@@ -263,7 +267,8 @@ def _with_mask(request: Request, mask: PictureLike, edits: str, mode: str, stren
         raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
     if request.frame.canvas != first.frame.canvas:
         raise OptionError("a mask needs an output of its picture's size; leave size at 'match'")
-    return replace(request, mask=Mask(geometry.read_mask(mask, first.picture.size, edits), mode, strength))
+    found = find_mask(mask, first.picture.size, edits)
+    return replace(request, mask=Mask(found.image, mode, strength, found.as_dict()))
 
 
 def read_prompts(prompt: str | Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from inkontext.safety.provenance import save_picture
+from inkontext.safety.provenance import check_keeps_bytes, save_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,8 +52,15 @@ class Result:
         return self.records[0] | {"images": self.records}
 
     def save(self, path: str | Path) -> list[Path]:
-        """Write the pictures with their records inside; several are numbered name-1.png, name-2.png, ..."""
+        """Write the pictures with their records inside; several are numbered name-1.png, name-2.png, ...
+
+        Raises:
+            OptionError: an unknown suffix, or one that would change what an exact mask kept.
+            StorageError: the disk refuses.
+        """
         paths = numbered(Path(path), len(self.images))
+        if "mask" in self.records[0]:
+            check_keeps_bytes(Path(path), self.records[0]["mask"]["mode"])
         for target, image, record in zip(paths, self.images, self.records, strict=True):
             save_picture(image, target, record)
         return paths

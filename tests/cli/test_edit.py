@@ -80,16 +80,17 @@ def test_all_options_at_once(cli: Cli, here: Path, picture: Path, debug_folder: 
         "--mask-edits", "black", "--mask-mode", "exact", "--strength", 0.9, "--size", "match", "--fit", "stretch",
         "--seed", 5, "--steps", 2, "--guidance", 3, "--negative", "blur", "--true-cfg", 2, "--solver", "multistep",
         "--numerics", "bfl", "--count", 2, "--model", debug_folder, "--device", "cpu", "--dtype", "float32",
-        "--out", "deep/er/a.jpg", "--json", "deep/a.json",
+        "--out", "deep/er/a.png", "--json", "deep/a.json",
     )  # fmt: skip
     assert done.code == 0
-    assert done.out.split() == ["deep/er/a-1.jpg", "deep/er/a-2.jpg"]
-    record = read_metadata(here / "deep/er/a-2.jpg")
+    assert done.out.split() == ["deep/er/a-1.png", "deep/er/a-2.png"]
+    record = read_metadata(here / "deep/er/a-2.png")
     assert record is not None
     expected = {
         "prompt": "redder", "seed": 6, "references": 2, "scheme": "offset", "fit": "stretch", "guidance": 3.0,
         "negative": "blur", "true_cfg": 2.0, "solver": "multistep", "reference_numerics": "bfl",
-        "mask": {"mode": "exact", "strength": 0.9},
+        "mask": {"mode": "exact", "strength": 0.9, "share": round(600 / 6144, 6), "partly": 0.0,
+                 "kind": "8-bit grey PNG", "cut": False},
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert "blur" in (here / "deep/a.json").read_text()
@@ -106,10 +107,18 @@ def test_bytes_outside_the_mask_are_kept_on_disk(cli: Cli, here: Path, picture: 
     mask = Image.new("L", (96, 64), 0)
     mask.paste(255, (30, 20, 60, 40))
     mask.save(here / "mask.png")
-    cli("edit", picture, "redder", "--mask", "mask.png", "-m", debug_folder, "--steps", 1, "-o", "a.png")
+    done = cli("edit", picture, "redder", "--mask", "mask.png", "-m", debug_folder, "--steps", 1, "-o", "a.png")
+    assert "note: by the mask, 9.8 % of the picture may change (8-bit grey PNG)" in done.err.splitlines()
     before, after = (np.asarray(Image.open(p)) for p in (picture, here / "a.png"))
     kept = np.asarray(mask) == 0
     assert np.array_equal(before[kept], after[kept]) and not np.array_equal(before, after)
+
+
+def test_without_that_promise_a_lossy_file_will_do(cli: Cli, picture: Path, here: Path, debug_folder: Path) -> None:
+    Image.new("L", (96, 64), 255).save(here / "mask.png")
+    done = cli("edit", picture, "redder", "--mask", "mask.png", "--mask-mode", "reference", "-m", debug_folder,
+               "--steps", 1, "-o", "a.jpg")  # fmt: skip
+    assert done.code == 0 and "note: by the mask, all of the picture may change (8-bit grey PNG)" in done.err
 
 
 def test_the_model_may_come_from_the_environment(
@@ -144,6 +153,8 @@ def spoil(here: Path, photo: Image.Image) -> None:
     Image.new("L", (5, 5), 255).save(here / "small-mask.png")
     Image.new("L", photo.size, 0).save(here / "black-mask.png")
     Image.new("L", photo.size, 255).save(here / "mask.png")
+    Image.new("L", photo.size, 1).save(here / "ones.png")
+    Image.new("RGB", photo.size, "red").save(here / "red.png")
     (here / "folder.png").mkdir()
 
 
@@ -165,6 +176,11 @@ BAD = {
     "mask words": (("photo.png", "x", "--mask", "mask.png", "--mask-edits", "red"), "unknown mask convention"),
     "mask mode": (("photo.png", "x", "--mask", "mask.png", "--mask-mode", "soft"), "unknown mask_mode"),
     "mask and size": (("photo.png", "x", "--mask", "mask.png", "--size", "40x40"), "size must be 'match'"),
+    "mask of ones": (("photo.png", "x", "--mask", "ones.png"), "brightest value is 1 of 255"),
+    "mask of ones, black": (("photo.png", "x", "--mask", "ones.png", "--mask-edits", "black"), "as good as black"),
+    "mask in colours": (("photo.png", "x", "--mask", "red.png"), "the mask is in colours"),
+    "mask and jpg": (("photo.png", "x", "--mask", "mask.png", "--out", "a.jpg"), "end the name of 'a.jpg' in .png"),
+    "mask and webp": (("photo.png", "x", "--mask", "mask.png", "--out", "a.webp"), "end the name of 'a.webp' in .png"),
     "no prompt": (("photo.png", ""), "prompt is empty"),
     "blank prompt": (("photo.png", " \n "), "prompt is empty"),
     "long prompt": (("photo.png", "word " * 200), "tokens"),

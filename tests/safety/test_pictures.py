@@ -168,6 +168,97 @@ def test_float_tiff_in_byte_range() -> None:
     assert read_picture(encoded("TIFF", image)).rgb.getpixel((1, 0)) == (51, 51, 51)
 
 
+def tiff(width: int, height: int, bits: int, data: bytes, kind: int = 1, order: str = "<") -> bytes:
+    """A grey TIFF of one strip, by hand: neither Pillow nor tifffile writes every depth."""
+    fields = {
+        256: width,
+        257: height,
+        258: bits,
+        259: 1,
+        262: 1,
+        273: 8,
+        277: 1,
+        278: height,
+        279: len(data),
+        339: kind,
+    }
+    data += b"\0" * (len(data) % 2)
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, 4 if tag in (273, 279) else 3, 1)
+        + (struct.pack(f"{order}I", v) if tag in (273, 279) else struct.pack(f"{order}HH", v, 0))
+        for tag, v in fields.items()
+    )
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + len(data))
+    return head + data + struct.pack(f"{order}H", len(fields)) + entries + b"\0" * 4
+
+
+GREYS = np.array([[0, 1, 255, 256, 1023, 2048], [4095, 4096, 20000, 32767, 65000, 65535]])
+
+
+def bytes_of(values: np.ndarray, top: float) -> np.ndarray:
+    return np.floor(np.clip(values.astype(float) / top, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_either_byte_order(order: str) -> None:
+    picture = read_picture(tiff(6, 2, 16, GREYS.astype(f"{order}u2").tobytes(), order=order))
+    assert np.array_equal(np.asarray(picture.rgb)[..., 1], bytes_of(GREYS, 65535))
+
+
+def test_twelve_bits_end_at_4095() -> None:
+    values = np.minimum(GREYS, 4095)
+    bits = "".join(f"{v:012b}" for v in values.ravel())
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    assert np.array_equal(np.asarray(read_picture(tiff(6, 2, 12, data)).rgb)[..., 0], bytes_of(values, 4095))
+
+
+def test_signed_sixteen_bits_end_at_32767() -> None:
+    values = np.minimum(GREYS, 32767)
+    picture = read_picture(tiff(6, 2, 16, values.astype("<i2").tobytes(), kind=2))
+    assert np.array_equal(np.asarray(picture.rgb)[..., 0], bytes_of(values, 32767))
+
+
+@pytest.mark.parametrize("top", [255, 65535])
+def test_integers_of_32_bits_say_by_their_values_what_they_are(top: int) -> None:
+    values = np.minimum(GREYS, top).astype(np.int32)
+    wanted = bytes_of(values, top)
+    assert np.array_equal(np.asarray(read_picture(Image.fromarray(values)).rgb)[..., 2], wanted)
+    assert np.array_equal(np.asarray(read_picture(tiff(6, 2, 32, values.astype("<u4").tobytes())).rgb)[..., 2], wanted)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_few_bits_end_at_their_own_white(kind: str, bits: int) -> None:
+    values = np.arange(8) % 2**bits
+    row = int("".join(f"{v:0{bits}b}" for v in values), 2).to_bytes(bits, "big")
+    data = png(8, 1, bits, 0, zlib.compress(b"\0" + row)) if kind == "PNG" else tiff(8, 1, bits, row)
+    assert np.array_equal(np.asarray(read_picture(data).rgb)[0, :, 0], bytes_of(values, 2**bits - 1))
+
+
+def test_sixteen_bit_grey_with_alpha() -> None:
+    rows = b"\0" + struct.pack(">4H", 0x8000, 0xFFFF, 0xFFFF, 0x4000)
+    picture = read_picture(png(2, 1, 16, 4, zlib.compress(rows)))
+    assert picture.alpha is not None and picture.stored is not None
+    assert np.asarray(picture.alpha).tolist() == [[255, 64]]
+    assert np.asarray(picture.stored)[0, :, 0].tolist() == [128, 255]
+
+
+def test_floats_a_little_above_one_are_white() -> None:
+    """A resampled picture overshoots; it is no picture in 0..255."""
+    image = Image.fromarray(np.array([[1.04, 0.5]], np.float32))
+    assert np.asarray(read_picture(image).rgb)[0, :, 0].tolist() == [255, 128]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [(np.float32(4096), "floats up to 4096"), (np.int32(70000), "values from 0 to 70000"), (np.int32(-5), "from -5")],
+)
+def test_depths_that_cannot_be_told_are_refused(values: np.generic, words: str) -> None:
+    with pytest.raises(PictureError, match=words) as error:
+        read_picture(Image.fromarray(np.array([[0, values]], values.dtype)))
+    assert "\n" not in str(error.value)
+
+
 def test_cmyk_without_profile(photo: Image.Image) -> None:
     picture = read_picture(encoded("JPEG", photo.convert("CMYK"), quality=100))
     assert picture.icc is None

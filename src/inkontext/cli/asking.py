@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,31 +11,33 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from inkontext.cues import Cue
+    from inkontext.masking import MaskFinding
     from inkontext.roles import Cast
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The prompt and the references in the order of the model, these in RGB, the cues, the words to be read back."""
+    """The prompt, the references in the order of the model and in RGB, cues, words to be read back, and the mask."""
 
     cast: Cast
     references: tuple[Image.Image, ...]
     cues: tuple[Cue, ...]
     words: tuple[str, ...]
+    mask: MaskFinding | None
 
 
 def read_asked(
     size: tuple[int, int], prompt: str, ref: Sequence[str] | None, mask: str | None, mask_edits: str, strength: float,
     cue: Sequence[str] | None, check_text: bool, retries: int,
 ) -> Asked:  # fmt: skip
-    """Read the options for a picture of a size (width, height).
+    """Read the options for a picture of a size (width, height); what was found in the mask is said on stderr.
 
     Raises:
         InKontextError: a subclass for each mistake.
     """
     from inkontext.cli.checks import words_to_read
     from inkontext.cues import read_cues
-    from inkontext.geometry import read_mask
+    from inkontext.masking import find_mask
     from inkontext.request import read_prompts, read_strength
     from inkontext.roles import assign, read_reference
     from inkontext.safety.pictures import read_picture
@@ -42,7 +45,9 @@ def read_asked(
     read_prompts(prompt)
     cast = assign(prompt, [read_reference(text) for text in ref or ()])
     references = tuple(read_picture(file).rgb for file in cast.references)
-    if mask is not None:
-        read_mask(mask, size, mask_edits)
+    found = None if mask is None else find_mask(mask, size, mask_edits)
     read_strength(strength, mask is not None)
-    return Asked(cast, references, read_cues(cue or (), size), words_to_read(prompt, check_text, retries))
+    asked = Asked(cast, references, read_cues(cue or (), size), words_to_read(prompt, check_text, retries), found)
+    if found is not None:
+        print(f"note: by the mask, {found.sentence()}", file=sys.stderr)
+    return asked

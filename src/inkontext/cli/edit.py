@@ -53,8 +53,11 @@ def edit(
     from inkontext.cli.checks import Checks
     from inkontext.cues import settle
     from inkontext.safety.pictures import read_picture
+    from inkontext.safety.provenance import check_keeps_bytes
 
     # What is wrong with words or pictures should not wait for the model to load.
+    if mask is not None:
+        check_keeps_bytes(path, mask_mode)
     best = read_best_of(quality, candidates, scorer)
     picture = read_picture(image, reference=fit == "reference")
     asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
@@ -68,9 +71,9 @@ def edit(
     def sample(callback: Callback) -> Result:
         def make(seed: int, count: int) -> Result:
             return pipeline.edit(
-                image, cast.prompt, references=cast.references, mask=mask, seed=seed, steps=steps, guidance=guidance,
-                negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count, reference_numerics=numerics,
-                callback=callback, scheme=scheme, solver=solver, mask_edits=mask_edits, mask_mode=mask_mode,
+                image, cast.prompt, references=cast.references, mask=asked.mask, seed=seed, steps=steps,
+                guidance=guidance, negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count,
+                reference_numerics=numerics, callback=callback, scheme=scheme, solver=solver, mask_mode=mask_mode,
                 strength=strength, cues=cues, position=cast.position,
             )  # fmt: skip
 

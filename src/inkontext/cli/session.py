@@ -88,7 +88,7 @@ def edit(
     with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, report):
         how: dict[str, Any] = {
             "seed": seed, "steps": steps, "guidance": guidance, "negative": negative, "true_cfg": true_cfg,
-            "solver": solver, "size": size, "mask": mask, "mask_edits": mask_edits, "strength": strength,
+            "solver": solver, "size": size, "mask": asked.mask, "strength": strength,
             "references": cast.references, "cues": asked.cues, "position": cast.position,
             "said": prompt if cast.names else None, "anchor": anchor, "keep": keep, "best": best,
         }  # fmt: skip

@@ -103,12 +103,22 @@ def read_picture(source: PictureLike, *, reference: bool = False, most: int | No
     Raises:
         PictureError: missing, unreadable, truncated, too large, or of a kind that is not a picture.
     """
-    image = open_image(source, most)
+    return to_picture(open_image(source, most), _describe(source), reference)
+
+
+def to_picture(image: Image.Image, name: str = "the picture", reference: bool = False) -> Picture:
+    """The picture behind a decoded PIL image. Raises PictureError for a depth that is not understood."""
     try:
-        return Picture(image.convert("RGB")) if reference else _normalise(image)
+        return Picture(image.convert("RGB")) if reference else _normalise(image, name)
     except DAMAGE as error:
-        name, reason = _describe(source), one_line(error)
-        raise PictureError(f"{name} cannot be converted to RGB ({reason}); re-save it as PNG") from error
+        raise PictureError(f"{name} cannot be converted to RGB ({one_line(error)}); re-save it as PNG") from error
+
+
+def is_lossy(image: Image.Image) -> bool:
+    """Whether the file that `open_image` decoded does not keep bytes as they were: JPEG, and WebP unless lossless."""
+    if image.format == "TIFF":
+        return image.info.get("compression") in ("jpeg", "webp")
+    return image.format in ("JPEG", "MPO", "AVIF", "HEIF") or (image.format == "WEBP" and "lossless" not in image.info)
 
 
 def open_image(source: PictureLike, most: int | None = None) -> Image.Image:
@@ -124,7 +134,21 @@ def open_image(source: PictureLike, most: int | None = None) -> Image.Image:
         image = _header(file, name)
         if image.format in ("AVIF", "HEIF"):
             _check_size(_stored_size(file), name, most or MAX_PIXELS)
-        return _load(image, name, most)
+        image = _load(image, name, most)
+        if image.format == "WEBP" and _is_lossless_webp(file):
+            image.info["lossless"] = True
+        return image
+
+
+def _is_lossless_webp(file: IO[bytes]) -> bool:
+    """Whether the first picture of a RIFF file is coded as `VP8L`."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        kind, length = head[:4], int.from_bytes(head[4:], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        file.seek(16 if kind == b"ANMF" else length + length % 2, io.SEEK_CUR)  # a frame holds chunks of its own
+    return False
 
 
 def _open_file(source: str | Path | bytes, name: str) -> IO[bytes]:
@@ -216,14 +240,16 @@ def _describe(source: PictureLike) -> str:
     return f"the picture '{name}'" if name else "the picture"
 
 
-def _normalise(image: Image.Image) -> Picture:
+def _normalise(image: Image.Image, name: str) -> Picture:
     icc = image.info.get("icc_profile")
-    image = _upright(image)
+    if is_deep(image):
+        _, white = brightest_and_white(image, name)
+        image = _to_eight_bit(_upright(image), white)
+    else:
+        image = _upright(image)
     if image.mode == "CMYK":
         return Picture(_from_cmyk(image, icc))
     icc = icc if icc and icc[16:20] == b"RGB " else None  # a grey profile would be wrong for what we return
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
-        image = _to_eight_bit(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         alpha = rgba.getchannel("A")
@@ -246,11 +272,44 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.copy() if method is None else image.transpose(method)
 
 
-def _to_eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit and 32-bit grey to 8 bits. Pillow's own conversion clips at 255 instead of scaling."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    top = 65535.0 if image.mode != "F" else 1.0 if values.max(initial=0) <= 1 else 255.0
-    return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
+def is_deep(image: Image.Image) -> bool:
+    """Whether a grey picture has more than 8 bits, or floats."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def brightest_and_white(image: Image.Image, name: str = "the picture") -> tuple[float, float]:
+    """The largest value of a deep grey picture, and what white is in it.
+
+    16 bits: 65535, unless the TIFF says that 12 are used, or that they are signed. Integers of 32 bits and floats
+    say nothing of their white: integers are of 8 bits if none is above 255, else of 16; floats end at 1, or,
+    where one is above 2, at 255.
+
+    Raises:
+        PictureError: values above these, or integers below 0.
+    """
+    values = _values(image)
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F":
+        if high > 255.5:
+            raise PictureError(f"{name} has floats up to {high:g}, with no white; save it with 8 or 16 bits")
+        return high, 255.0 if high > 2 else 1.0
+    if low < 0 or high > 65535:
+        raise PictureError(f"{name} has values from {low:g} to {high:g}, no greys; save it with 8 or 16 bits")
+    tags = getattr(image, "tag_v2", {})
+    bits, kind = (int(np.ravel(tags.get(tag, usual))[0]) for tag, usual in ((258, 0), (339, 1)))
+    if image.mode == "I":
+        return high, 32767.0 if (bits, kind) == (16, 2) else 255.0 if high <= 255 else 65535.0
+    return high, 4095.0 if bits == 12 else 65535.0
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    """`[H, W]` float64; what is no number is 0."""
+    return np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=np.inf, neginf=-np.inf)
+
+
+def _to_eight_bit(image: Image.Image, white: float) -> Image.Image:
+    """Deep grey to 8 bits, rounded. Pillow's own conversion clips at 255 instead of scaling."""
+    return Image.fromarray((np.clip(_values(image) / white, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -29,6 +29,14 @@ def check_suffix(path: Path) -> str:
         raise OptionError(f"cannot write '{path}'; end its name in {', '.join(_FORMATS)}") from None
 
 
+def check_keeps_bytes(path: Path, mask_mode: str) -> None:
+    """Raises OptionError where the file's format would change what an exact mask keeps."""
+    if mask_mode == "exact" and check_suffix(path) != "PNG":
+        raise OptionError(
+            f"a mask keeps every byte outside it, which '{path.suffix}' cannot hold; end the name of '{path}' in .png"
+        )
+
+
 def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | None = None) -> bytes:
     """The file bytes of a picture as `PNG`, `JPEG` or `WEBP`, metadata and colour profile inside.
 

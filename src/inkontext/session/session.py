@@ -14,7 +14,8 @@ from inkontext.best_of import BestOf, solver_of
 from inkontext.cues import Cue
 from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
-from inkontext.geometry import Size, read_mask, told_size
+from inkontext.geometry import Size, told_size
+from inkontext.masking import MaskFinding, read_mask
 from inkontext.numbers import as_whole, read_seed, real, whole
 from inkontext.pipeline import Pipeline
 from inkontext.reading import Reader, need_letters
@@ -126,7 +127,7 @@ class Session:
         true_cfg: float | None = None,
         solver: str | None = None,
         size: str | Size | None = None,
-        mask: PictureLike | None = None,
+        mask: PictureLike | MaskFinding | None = None,
         mask_edits: str = "white",
         strength: float = 1.0,
         references: Sequence[PictureLike] = (),

@@ -19,7 +19,8 @@ from typing import Final, TypeVar
 from PIL import Image
 
 from inkontext.errors import InKontextError, OptionError, SessionError, StorageError
-from inkontext.geometry import Size, parse_size, read_mask
+from inkontext.geometry import Size, parse_size
+from inkontext.masking import read_mask
 from inkontext.pipeline import Pipeline
 from inkontext.request import read_prompts
 from inkontext.result import Callback
