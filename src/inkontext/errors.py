@@ -7,6 +7,9 @@ The command line prints the message alone, in one sentence, and exits with `exit
 from __future__ import annotations
 
 import re
+from typing import Final
+
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 class InKontextError(Exception):
@@ -89,6 +92,15 @@ def one_line(error: BaseException) -> str:
 def printable(text: str) -> str:
     """Text of a file that a terminal can show: control characters and lone surrogates replaced."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def refuse_address(text: str) -> None:
+    """Raises OptionError for a web address given where a file or folder is meant; a `Path` would drop a slash of it."""
+    if _ADDRESS.fullmatch(text):
+        raise OptionError(
+            f"'{text}' is a web address, and only this machine's files are read and written; download it and give its "
+            "path, or of a model its hub id, OWNER/NAME"
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

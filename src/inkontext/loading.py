@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from inkontext.errors import OptionError
+from inkontext.errors import OptionError, refuse_address
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.presets import Sampling
 from inkontext.model.text import TextTowers
@@ -35,6 +35,8 @@ def load_parts(
     autoencoder: str | Path | None, text: str | Path | None,
 ) -> Parts:  # fmt: skip
     """Arguments and errors as `Pipeline.from_pretrained`."""
+    for part in (autoencoder, text):
+        refuse_address(str(part or ""))
     source = resolve(
         name_or_path or model_from_environment(),
         Path(autoencoder) if autoencoder else None, Path(text) if text else None,

@@ -174,6 +174,7 @@ def test_quit(talk: Chat) -> None:
         ("/branch a b c", "/branch takes"), ("/seed -1", "2^63 - 1 or 'random'"), ("/seed 9223372036854775808", "2^63"),
         ("/seed x", "whole number"), ("/steps 0", "from 1 to 1000"), ("/steps many", "from 1 to 1000"),
         ("/compare", "nothing before the first picture"), ("/compare 5", "no turn 5"), ("/save", "takes a file's name"),
+        ("/save https://x.org/a.png", "'https://x.org/a.png' is a web address"),
         ("/save x", "end its name in"), ("/save x.gif", "end its name in"),
         ("/save " + 300 * "x" + ".png", "cannot write"),
         ("/save a\0b.png", "cannot write"), ("/tree 3", "takes nothing"), ("/quit now", "takes nothing"),

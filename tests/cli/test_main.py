@@ -90,3 +90,39 @@ def test_the_exit_code_of_the_script_itself(arguments: tuple[str, ...], code: in
         assert done.returncode == code
         assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+ADDRESS = "https://example.org/a.png"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("edit", ADDRESS, "make it red"),
+        ("edit", "a.png", "make it red", "--ref", f"hat={ADDRESS}"),
+        ("edit", "a.png", "make it red", "--mask", ADDRESS),
+        ("edit", "a.png", "make it red", f"--out={ADDRESS}"),
+        ("edit", "a.png", "make it red", "--json", ADDRESS),
+        ("chat", ADDRESS),
+        ("session", "show", ADDRESS),
+        ("convert", "tiny", ADDRESS),
+        ("inspect", ADDRESS),
+        ("train", "config.toml", f"run_dir={ADDRESS}"),
+        ("data", "check", ADDRESS),
+        ("eval", "alignment", ADDRESS, "b.png"),
+    ],
+)
+def test_a_web_address_is_told_as_it_was_typed(cli: Cli, here: Path, words: tuple[str, ...]) -> None:
+    outcome = cli(*words)
+    assert outcome.code == 2
+    assert f"'{ADDRESS}' is a web address" in outcome.complaint and "https:/e" not in outcome.complaint
+    assert list(here.iterdir()) == []
+
+
+def test_an_address_in_a_sentence_is_a_prompt(cli: Cli, here: Path) -> None:
+    assert "does not exist" in cli("edit", "a.png", f"write {ADDRESS} on the sign").complaint
+
+
+def test_an_option_that_takes_an_address_gets_it(cli: Cli, here: Path) -> None:
+    assert "is a web address" not in cli("eval", "latency", "--url", "http://localhost:1").complaint
+    assert "is a web address" not in cli("eval", "latency", "--url=http://localhost:1").complaint

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inkontext.errors import ConfigError
+from inkontext.errors import ConfigError, OptionError
 from inkontext.training.config import load_config
 
 ROOT = Path(__file__).parents[2] / "configs"
@@ -78,3 +78,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(written(tmp_path, "steps = = 3"))
+
+
+def test_a_web_address_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="'s3://bucket/run' is a web address"):
+        load_config(written(tmp_path, PLAIN), ["run_dir=s3://bucket/run"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
@@ -10,8 +13,10 @@ import typer
 from inkontext import __version__
 from inkontext.cli import chat, convert, data, doctor, edit, generate, inspect, models, session, train, ui
 from inkontext.cli import eval as evaluation
-from inkontext.errors import InKontextError, is_out_of_memory, printable
+from inkontext.errors import InKontextError, is_out_of_memory, printable, refuse_address
 
+_TAKE_ADDRESSES = {"--url"}
+_NAMED = re.compile(r"[\w.-]+=")
 _INTERRUPTED = "interrupted; nothing was written"
 app = typer.Typer(
     name="inkontext",
@@ -44,6 +49,7 @@ def root(
 def main() -> NoReturn:
     """Run the command line; every known error is one sentence on stderr and an exit code that has a meaning."""
     try:
+        _check_words(sys.argv[1:])
         app(prog_name="inkontext")
     except InKontextError as error:
         _fail(str(error), error.exit_code)
@@ -58,6 +64,14 @@ def main() -> NoReturn:
             _fail(_INTERRUPTED, 130)
         raise
     sys.exit(0)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Raises OptionError for a web address, alone or as `NAME=ADDRESS`, but where an option takes one."""
+    for before, word in pairwise(["", *words]):
+        name, _, value = word.partition("=") if _NAMED.match(word) else ("", "", word)
+        if not {before, name} & _TAKE_ADDRESSES:
+            refuse_address(value)
 
 
 def _fail(message: str, code: int) -> NoReturn:

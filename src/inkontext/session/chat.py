@@ -10,7 +10,15 @@ from typing import Final
 
 from PIL import Image
 
-from inkontext.errors import Cancelled, InKontextError, OptionError, SessionError, is_out_of_memory, one_line
+from inkontext.errors import (
+    Cancelled,
+    InKontextError,
+    OptionError,
+    SessionError,
+    is_out_of_memory,
+    one_line,
+    refuse_address,
+)
 from inkontext.numbers import as_whole
 from inkontext.reading import Reader, asked_words
 from inkontext.result import Callback
@@ -176,7 +184,9 @@ class Chat:
         if not rest:
             raise OptionError("/save takes a file's name; give one that ends in .png, .jpg or .webp")
         quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "'\""
-        target = Path(rest[1:-1] if quoted else rest)
+        name = rest[1:-1] if quoted else rest
+        refuse_address(name)
+        target = Path(name)
         check_suffix(target)
         try:
             target = target.expanduser()

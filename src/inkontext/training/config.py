@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from inkontext.errors import ConfigError
+from inkontext.errors import ConfigError, refuse_address
 from inkontext.training.tables import (
     AutoencoderSection,
     ContextCacheSection,
@@ -93,10 +93,21 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"'{path}' is not valid TOML ({error}); correct it") from error
     for override in overrides:
         _apply(body, override)
+    for text in _texts(body):
+        refuse_address(text)
     try:
         return RunConfig.model_validate(body)
     except ValidationError as error:
         raise ConfigError(f"in '{path}': " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a table, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _apply(body: dict[str, Any], override: str) -> None:
