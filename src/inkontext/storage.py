@@ -34,8 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
-            os.fsync(file.fileno())
+        sync(temporary)
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -110,10 +109,10 @@ def _owned(owner: Path, in_use: InKontextError) -> Any:
 
 def sync(path: Path) -> None:
     """Have a file's bytes, or the names in a folder, outlive a power cut (a folder's not on Windows, which cannot)."""
-    folder = path.is_dir()
-    if folder and os.name == "nt":
+    windows = os.name == "nt"
+    if windows and path.is_dir():
         return
-    handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)  # Windows syncs only what is open for writing
     try:
         os.fsync(handle)
     finally:

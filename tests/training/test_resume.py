@@ -162,13 +162,16 @@ def test_going_on_with_another_optimiser_is_one_sentence(make: Make) -> None:
 
 
 def test_what_counts_from_here_is_said_and_what_is_done_too(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
-    train(*make("t2i", "run_dir=run", "steps=2", *QUIET))
+    same = ("run_dir=run", "optimiser.schedule=constant", *QUIET)
+    train(*make("t2i", *same, "steps=2"))
     capfd.readouterr()
-    train(*make("t2i", "run_dir=run", "steps=3", "optimiser.lr=0.0005", *QUIET))
+    train(*make("t2i", *same, "steps=3", "optimiser.lr=0.0005"))
     told = capfd.readouterr().err.splitlines()
     assert told[:2] == ["from step 2 on: steps = 3 (was 2)", "from step 2 on: optimiser.lr = 0.0005 (was 0.001)"]
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert [line["lr"] for line in lines if "lr" in line][-1] == 0.0005
     before = (Path("run/step-000003/state.json").stat().st_mtime_ns, Path("run/commands.json").read_text())
-    last = train(*make("t2i", "run_dir=run", "steps=3", "optimiser.lr=0.0005", *QUIET))
+    last = train(*make("t2i", *same, "steps=3", "optimiser.lr=0.0005"))
     assert "the run in 'run' has done its 3 steps already; nothing more is learnt" in capfd.readouterr().err
     assert last == Path("run/step-000003")
     assert before == (last.joinpath("state.json").stat().st_mtime_ns, Path("run/commands.json").read_text())

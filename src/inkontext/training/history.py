@@ -24,7 +24,7 @@ import torch
 from inkontext import __version__
 from inkontext.errors import ModelNotFoundError, RunError, WeightsError
 from inkontext.storage import write_json
-from inkontext.training.config import RunConfig, unlike_defaults
+from inkontext.training.config import RunConfig, filled, unlike_defaults
 from inkontext.training.start import model_folder
 
 COMMANDS, HISTORY = "commands.json", "history.json"
@@ -68,7 +68,7 @@ def runs_of(model: Path) -> list[Run]:
 
 def run_of(folder: Path) -> Run:
     """A run, from its commands and its metrics, with nothing in it that is this machine's."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = filled(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     commands = [_public(line) for line in _commands(folder)["commands"]]
     path = folder / "metrics.jsonl"
     seen = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
