@@ -65,7 +65,7 @@ def empty_picture(folder: Path) -> None:
         (empty, "holds no data set; expected"),
         (without_rows, "holds no rows; check the path"),
         (unfinished, "half-written: .* write it again .*`inkontext data check` lists everything"),
-        (cut_line, "half-written: metadata.jsonl:2; write it again"),
+        (cut_line, r"half-written: metadata.jsonl:2 \(.*\); write it again"),
         (cut_shard, "half-written: a.tar"),
         (orphans, "reference without target: reference/2.png and 1 more; add the target"),
         (empty_picture, "broken picture: .* replace the picture"),
