@@ -26,7 +26,7 @@ from inkontext.sequence import SCHEMES
 
 MASK_MODES = ("exact", "reference")
 T = TypeVar("T")
-_ONE = (str, bytes, Path, Image.Image, np.ndarray)
+_ONE = (str, bytes, Path, Image.Image, np.ndarray, Picture)
 
 
 @dataclass(frozen=True)

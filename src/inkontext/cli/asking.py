@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image
 
     from inkontext.cues import Cue
     from inkontext.masking import MaskFinding
     from inkontext.roles import Cast
+    from inkontext.safety.pictures import Picture
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The prompt, the references in the order of the model and in RGB, cues, words to be read back, and the mask."""
+    """The prompt, the references in the order of the model, cues, words to be read back, and the mask; all pictures are
+    decoded here, once."""
 
     cast: Cast
-    references: tuple[Image.Image, ...]
+    references: tuple[Picture, ...]
     cues: tuple[Cue, ...]
     words: tuple[str, ...]
     mask: MaskFinding | None
@@ -28,9 +29,12 @@ class Asked:
 
 def read_asked(
     size: tuple[int, int], prompt: str, ref: Sequence[str] | None, mask: str | None, mask_edits: str, strength: float,
-    cue: Sequence[str] | None, check_text: bool, retries: int,
+    cue: Sequence[str] | None, check_text: bool, retries: int, reference: bool = False,
 ) -> Asked:  # fmt: skip
     """Read the options for a picture of a size (width, height); what was found in the mask is said on stderr.
+
+    Args:
+        reference: convert the references as the reference implementations do (`read_picture`).
 
     Raises:
         InKontextError: a subclass for each mistake.
@@ -44,7 +48,7 @@ def read_asked(
 
     read_prompts(prompt)
     cast = assign(prompt, [read_reference(text) for text in ref or ()])
-    references = tuple(read_picture(file).rgb for file in cast.references)
+    references = tuple(read_picture(file, reference=reference) for file in cast.references)
     found = None if mask is None else find_mask(mask, size, mask_edits)
     read_strength(strength, mask is not None)
     asked = Asked(cast, references, read_cues(cue or (), size), words_to_read(prompt, check_text, retries), found)

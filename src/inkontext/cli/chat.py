@@ -51,9 +51,10 @@ def chat(
     check_numbers(seed, steps)
     if check_text:
         need_reader()
-    own = load_embedder(embedder, _check(image, folder))
+    first = _check(image, folder)
+    own = load_embedder(embedder, lambda: first)
     meter = _Meter()
-    with _begin(image, folder, (model, device, dtype, autoencoder, text), own) as opened:
+    with _begin(first, folder, (model, device, dtype, autoencoder, text), own) as opened:
         reader = Reader() if check_text else None
         talk = Chat(opened, seed=seed, steps=steps, anchor=anchor, keep=keep, reader=reader, callback=meter)
         _tell(talk.here())
@@ -201,11 +202,11 @@ def _check(image: Path, folder: Path) -> Image.Image:
     return first
 
 
-def _begin(image: Path, folder: Path, model: tuple[Any, ...], embedder: Embedder | None) -> Session:
+def _begin(first: Image.Image, folder: Path, model: tuple[Any, ...], embedder: Embedder | None) -> Session:
     """The session in the folder, or a new one."""
     from inkontext.session import Session
 
     pipeline = o.load(*model)
     if (folder / "session.json").exists():
         return Session.open(folder, pipeline, embedder)
-    return Session.new(folder, image, pipeline, embedder)
+    return Session.new(folder, first, pipeline, embedder)

@@ -59,9 +59,10 @@ def edit(
     if mask is not None:
         check_keeps_bytes(path, mask_mode)
     best = read_best_of(quality, candidates, scorer)
-    picture = read_picture(image, reference=fit == "reference")
-    asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
-    cast, sources = asked.cast, [picture.rgb, *asked.references]
+    stretch = fit == "reference"
+    picture = read_picture(image, reference=stretch)
+    asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries, stretch)
+    cast, sources = asked.cast, [picture.rgb, *(r.rgb for r in asked.references)]
     pipeline = o.load(model, device, dtype, autoencoder, text)
     cues = settle(picture.rgb, asked.cues, pipeline.resolution)
     roles = {"roles": cast.as_dict(prompt)} if cast.names else {}
@@ -71,7 +72,7 @@ def edit(
     def sample(callback: Callback) -> Result:
         def make(seed: int, count: int) -> Result:
             return pipeline.edit(
-                image, cast.prompt, references=cast.references, mask=asked.mask, seed=seed, steps=steps,
+                picture, cast.prompt, references=asked.references, mask=asked.mask, seed=seed, steps=steps,
                 guidance=guidance, negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count,
                 reference_numerics=numerics, callback=callback, scheme=scheme, solver=solver, mask_mode=mask_mode,
                 strength=strength, cues=cues, position=cast.position,

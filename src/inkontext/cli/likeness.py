@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ class OwnEmbedder:
         return " ".join(filter(None, (identity["function"], identity["digest"])))
 
 
-def load_embedder(spec: str | None, first: Image.Image | None = None) -> OwnEmbedder | None:
-    """The function, tried on a session's first picture where there is one.
+def load_embedder(spec: str | None, first: Callable[[], Image.Image] | None = None) -> OwnEmbedder | None:
+    """The function, tried on a session's first picture where there is one; that is not read where no function is.
 
     Raises:
         OptionError: it is not there, or fails on that picture, so that no turn could be compared.
@@ -42,7 +43,7 @@ def load_embedder(spec: str | None, first: Image.Image | None = None) -> OwnEmbe
     own = OwnEmbedder(load_function(spec))
     if first is not None:
         try:
-            embed(own, first)
+            embed(own, first())
         except OptionError as error:
             raise OptionError(f"--embedder {spec} on the first picture: {error}") from error
     return own

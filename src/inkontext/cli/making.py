@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class Report:
         from inkontext.session.tree import kept_unread, told_drift
 
         print(where(self.session), flush=True)
-        turn, found = self.session.current, self._record().get("cue_check", {}).get("cues", [])
+        turn, found = self.session.current, self._record.get("cue_check", {}).get("cues", [])
         lines = [f"candidates: {turn.best_of.sentence()}"] if turn.best_of else []
         lines += [told_drift(turn), *(f"cue: {CueFinding(**row).sentence()}" for row in found)]
         lines += [f"text: {self.tried.sentence()}{kept_unread(turn)}"] if self.tried else []
@@ -58,8 +59,9 @@ class Report:
     def body(self) -> dict[str, Any]:
         """The turn's record, its picture's file, and the seconds until now."""
         seconds = {"total": time.perf_counter() - self.started}
-        return {"seconds": seconds, "picture": str(self.session.picture_file())} | self._record()
+        return {"seconds": seconds, "picture": str(self.session.picture_file())} | self._record
 
+    @cached_property
     def _record(self) -> dict[str, Any]:
         from inkontext.safety.provenance import read_metadata
 
@@ -118,31 +120,25 @@ class Remade:
 
 
 @contextmanager
-def making(
-    folder: Path, model: tuple[Any, ...], embedder: str | None, json: Path | None
-) -> Iterator[tuple[Session, Report]]:
-    """A session to make a turn in, found wrong before a model is loaded; at the end the turn is told.
+def making(session: Session, model: tuple[Any, ...], embedder: str | None, json: Path | None) -> Iterator[Report]:
+    """Load the model that a turn is made with, when nothing else is found wrong; at the end the turn is told.
 
     Raises:
         Cancelled: instead of an interrupt, which loses no finished turn.
     """
     from inkontext.cli.likeness import load_embedder
     from inkontext.errors import Cancelled
-    from inkontext.session import Session
 
+    session.embedder = load_embedder(embedder, lambda: session.picture(0))
+    session.use(o.load(*model))
+    report = Report(session)
+    try:
+        yield report
+    except KeyboardInterrupt as error:
+        raise Cancelled("interrupted; every finished turn is kept") from error
+    report.tell()
     if json is not None:
-        o.check_file(json)
-    with Session.open(folder) as found:
-        own = load_embedder(embedder, found.picture(0))
-    with Session.open(folder, o.load(*model), own) as session:
-        report = Report(session)
-        try:
-            yield session, report
-        except KeyboardInterrupt as error:
-            raise Cancelled("interrupted; every finished turn is kept") from error
-        report.tell()
-        if json is not None:
-            report.write(json)
+        report.write(json)
 
 
 def where(session: Session) -> str:

@@ -40,8 +40,9 @@ def new(
     from inkontext.session.store import need_free
 
     need_free(folder)
-    own = load_embedder(embedder, first_picture(picture))  # what is wrong should not wait for the model to load
-    with Session.new(folder, picture, o.load(model, device, dtype, autoencoder, text), own) as session:
+    first = first_picture(picture)  # what is wrong should not wait for the model to load
+    own = load_embedder(embedder, lambda: first)
+    with Session.new(folder, first, o.load(model, device, dtype, autoencoder, text), own) as session:
         print(where(session))
 
 
@@ -81,23 +82,25 @@ def edit(
     from inkontext.cli.asking import read_asked
 
     # What is wrong with words or pictures should not wait for the model to load.
+    if json is not None:
+        o.check_file(json)
     best = read_best_of(quality, candidates, scorer)
-    with _open(folder) as found:
-        asked = read_asked(found.picture().size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
-    cast = asked.cast
-    with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, report):
+    with _open(folder) as session:
+        asked = read_asked(session.size(), prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
+        cast = asked.cast
         how: dict[str, Any] = {
             "seed": seed, "steps": steps, "guidance": guidance, "negative": negative, "true_cfg": true_cfg,
-            "solver": solver, "size": size, "mask": asked.mask, "strength": strength,
-            "references": cast.references, "cues": asked.cues, "position": cast.position,
-            "said": prompt if cast.names else None, "anchor": anchor, "keep": keep, "best": best,
+            "solver": solver, "size": size, "mask": asked.mask, "strength": strength, "references": asked.references,
+            "cues": asked.cues, "position": cast.position, "said": prompt if cast.names else None, "anchor": anchor,
+            "keep": keep, "best": best,
         }  # fmt: skip
-        if asked.words:
-            from inkontext.session.tries import edit_until_right
+        with making(session, (model, device, dtype, autoencoder, text), embedder, json) as report:
+            if asked.words:
+                from inkontext.session.tries import edit_until_right
 
-            report.tried = edit_until_right(session, cast.prompt, asked.words, retries, **how)
-        else:
-            session.edit(cast.prompt, **how)
+                report.tried = edit_until_right(session, cast.prompt, asked.words, retries, **how)
+            else:
+                session.edit(cast.prompt, **how)
 
 
 @app.command()
@@ -154,7 +157,9 @@ def merge(
 
     if prompt is not None:
         read_prompts(prompt)
-    with making(folder, (model, device, dtype, autoencoder, text), embedder, json) as (session, _):
+    if json is not None:
+        o.check_file(json)
+    with _open(folder) as session, making(session, (model, device, dtype, autoencoder, text), embedder, json):
         session.merge(count, prompt)
 
 
@@ -181,11 +186,12 @@ def replay(
         o.check_file(json)
     with _open(folder) as session:
         need_free(into)
-        session.embedder = load_embedder(embedder, session.picture(0) if picture is None else first_picture(picture))
+        first = session.picture(0) if picture is None else first_picture(picture)
+        session.embedder = load_embedder(embedder, lambda: first)
         pipeline = o.load(model, device, dtype, autoencoder, text)
         remade = Remade(into, len(session.manifest.path()) - 1)
         with remade.stoppable():
-            session.replay(into, picture, pipeline, each=remade).close()
+            session.replay(into, first, pipeline, each=remade).close()
     if json is not None:
         remade.write(json)
 

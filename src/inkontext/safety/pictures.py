@@ -28,7 +28,6 @@ FORMATS = tuple(SUFFIXES)
 _ENDINGS: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 _BRANDS: Final = b"avif avis heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()  # of AVIF and HEIF
 MAX_PIXELS = 128_000_000
-PictureLike = str | Path | bytes | Image.Image | np.ndarray
 # What Pillow raises on damaged files and bombs, found by flipping and cutting bytes of every format.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, ArithmeticError,
            RuntimeError, struct.error, zlib.error, Image.DecompressionBombError)  # fmt: skip
@@ -48,7 +47,8 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        rgb: mode RGB, transparency laid over white: what the model sees.
+        rgb: mode RGB, transparency laid over white: what the model sees. Its `info` holds `icc` and nothing else of the
+            file, so that an orientation that has been applied is not applied again.
         alpha: mode L, or None for an opaque picture.
         icc: colour profile of `rgb`.
         stored: with `alpha`, the RGB colours as they stand in the file, under the transparency.
@@ -63,6 +63,9 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.rgb.size
+
+
+PictureLike = str | Path | bytes | Image.Image | np.ndarray | Picture
 
 
 def is_picture(name: str) -> bool:
@@ -95,7 +98,7 @@ def _has_brand(file: IO[bytes]) -> bool:
 
 
 def read_picture(source: PictureLike, *, reference: bool = False, most: int | None = None) -> Picture:
-    """Open a path, bytes, PIL image or uint8 array `[H, W]`, `[H, W, 3]` or `[H, W, 4]`.
+    """Open a path, bytes, PIL image or uint8 array `[H, W]`, `[H, W, 3]` or `[H, W, 4]`; a `Picture` is there already.
 
     With `reference=True` the picture is converted as the reference implementations do it: EXIF orientation
     ignored and transparency dropped. More than `most` pixels are refused before any is decoded.
@@ -103,13 +106,16 @@ def read_picture(source: PictureLike, *, reference: bool = False, most: int | No
     Raises:
         PictureError: missing, unreadable, truncated, too large, or of a kind that is not a picture.
     """
+    if isinstance(source, Picture):
+        _check_size(source.size, _describe(source.rgb), most or MAX_PIXELS)
+        return source
     return to_picture(open_image(source, most), _describe(source), reference)
 
 
 def to_picture(image: Image.Image, name: str = "the picture", reference: bool = False) -> Picture:
     """The picture behind a decoded PIL image. Raises PictureError for a depth that is not understood."""
     try:
-        return Picture(image.convert("RGB")) if reference else _normalise(image, name)
+        return _alone(Picture(image.convert("RGB")) if reference else _normalise(image, name))
     except DAMAGE as error:
         raise PictureError(f"{name} cannot be converted to RGB ({one_line(error)}); re-save it as PNG") from error
 
@@ -238,6 +244,20 @@ def _describe(source: PictureLike) -> str:
         return f"picture '{source}'"
     name = getattr(source, "filename", "")
     return f"the picture '{name}'" if name else "the picture"
+
+
+def _alone(picture: Picture) -> Picture:
+    for part in (picture.rgb, picture.alpha, picture.stored):
+        if part is not None:
+            part.info = {"icc_profile": picture.icc} if picture.icc else {}
+    return picture
+
+
+def read_size(source: str | Path) -> tuple[int, int]:
+    """(width, height) in pixels as they stand in the file, from its header alone. Raises PictureError."""
+    name = _describe(source)
+    with _open_file(source, name) as file:
+        return _header(file, name).size
 
 
 def _normalise(image: Image.Image, name: str) -> Picture:

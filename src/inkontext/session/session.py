@@ -84,17 +84,24 @@ class Session:
         try:
             manifest = read_manifest(store.folder)
             store.check(manifest)
-            if pipeline is not None and not (ours := _model_of(pipeline)).is_same(manifest.model):
-                theirs = manifest.model
-                raise SessionError(
-                    f"the session '{folder}' was made with model '{theirs.name}' ({theirs.fingerprint}, autoencoder "
-                    f"{theirs.autoencoder}), not with '{ours.name}' ({ours.fingerprint}, autoencoder "
-                    f"{ours.autoencoder}); open it with that model, or replay it with this one into a new folder"
-                )
+            session = cls(store, manifest, None, embedder)
+            if pipeline is not None:
+                session.use(pipeline)
         except BaseException:
             store.close()
             raise
-        return cls(store, manifest, pipeline, embedder)
+        return session
+
+    def use(self, pipeline: Pipeline) -> None:
+        """Edit with this model from now on. Raises SessionError where the session was made with another."""
+        ours, theirs = _model_of(pipeline), self.manifest.model
+        if not ours.is_same(theirs):
+            raise SessionError(
+                f"the session '{self.folder}' was made with model '{theirs.name}' ({theirs.fingerprint}, autoencoder "
+                f"{theirs.autoencoder}), not with '{ours.name}' ({ours.fingerprint}, autoencoder "
+                f"{ours.autoencoder}); open it with that model, or replay it with this one into a new folder"
+            )
+        self.pipeline = pipeline
 
     @property
     def folder(self) -> Path:
@@ -107,6 +114,10 @@ class Session:
     def picture(self, turn: int | str | None = None) -> Image.Image:
         """A turn's picture, by default the current one's."""
         return self._store.picture(self.manifest.current if turn is None else self.manifest.number(turn))
+
+    def size(self) -> Size:
+        """(width, height) of the current picture, which is not decoded."""
+        return self._store.size(self.manifest.current)
 
     def picture_file(self) -> Path:
         """The file of the current picture."""
@@ -173,7 +184,7 @@ class Session:
             anchor=anchor, keep=keep,
         )  # fmt: skip
         start = self.manifest.current if parent is None else self.manifest.number(parent)
-        white = None if mask is None else read_mask(mask, self.picture(start).size, mask_edits)
+        white = None if mask is None else read_mask(mask, self._store.size(start), mask_edits)
         extra = [read_picture(r).rgb for r in references]
         if words:
             need_letters(words)
@@ -297,10 +308,11 @@ class Session:
     ) -> Turn:  # fmt: skip
         """Make a turn from a parent and keep it: its files first, then the manifest that names it."""
         pipeline, store = self._model(), self._store
-        latents, first = store.latents(parent), store.picture(0)
+        latents, before = store.latents(parent), store.picture(parent)
+        first = before if parent == 0 else store.picture(0)
         if parent not in self._decoded:
             self._decoded = {parent: pipeline.decode(latents)}
-        begin = Parent(store.picture(parent), latents, self._decoded[parent])
+        begin = Parent(before, latents, self._decoded[parent])
         shown = [*references, first] if how.anchor and parent else references
         made = make(pipeline, begin, how, mask, shown, callback, words, reader, best)
         choice = None if made.choice is None else Choice(**made.choice)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import codecs
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -22,11 +22,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inkontext.errors import PictureError, SessionError, StorageError
-from inkontext.safety.pictures import open_image
+from inkontext.safety.pictures import open_image, read_size
 from inkontext.safety.provenance import save_picture
 from inkontext.session.manifest import Manifest, Turn, as_json, parse
 from inkontext.storage import FolderLock, atomic_path, sync, write_json
 
+T = TypeVar("T")
 MANIFEST = "session.json"
 PICTURE, LATENTS, CHANGE, MASK = "picture.png", "latents.safetensors", "change.png", "mask.png"
 
@@ -82,6 +83,10 @@ class Store:
             raise SessionError(f"the picture of turn {number} is not its own (mode {image.mode}); put a good copy back")
         return image
 
+    def size(self, number: int) -> tuple[int, int]:
+        """(width, height) of a turn's picture, which is not decoded. Raises SessionError where it is gone."""
+        return self._read(read_size, number, PICTURE)
+
     def change(self, number: int) -> Image.Image:
         return self._image(number, CHANGE)
 
@@ -105,8 +110,11 @@ class Store:
         return latents
 
     def _image(self, number: int, name: str) -> Image.Image:
+        return self._read(open_image, number, name)
+
+    def _read(self, read: Callable[[Path], T], number: int, name: str) -> T:
         try:
-            return open_image(self.turn(number) / name)
+            return read(self.turn(number) / name)
         except PictureError as error:
             raise SessionError(f"turn {number} has lost a file: {error}") from error
 

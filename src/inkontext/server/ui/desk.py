@@ -25,7 +25,7 @@ from inkontext.pipeline import Pipeline
 from inkontext.request import read_prompts
 from inkontext.result import Callback
 from inkontext.roles import Reference, assign
-from inkontext.safety.pictures import MAX_PIXELS, PictureLike, read_picture
+from inkontext.safety.pictures import MAX_PIXELS, Picture, PictureLike, read_picture
 from inkontext.safety.provenance import read_metadata
 from inkontext.server.ui.job import Job
 from inkontext.server.ui.marks import read_marks
@@ -104,16 +104,16 @@ class Desk:
         """The file of a turn's picture."""
         return turn_folder(self.place(name), self.manifest(name).number(turn)) / PICTURE
 
-    def check(self, picture: PictureLike) -> Image.Image:
-        """The picture in RGB, if the page takes it."""
-        return read_picture(picture, most=self.most_pixels).rgb
+    def check(self, picture: PictureLike) -> Picture:
+        """The picture decoded, if the page takes it."""
+        return read_picture(picture, most=self.most_pixels)
 
     def begin(self, picture: PictureLike, title: str = "picture") -> str:
         """A new conversation about a picture; gives its name."""
-        self.check(picture)
+        read = self.check(picture)
         folder = self._new_folder(title)
         try:
-            with self._model, Session.new(folder, picture, self.pipeline):
+            with self._model, Session.new(folder, read, self.pipeline):
                 return folder.name
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -156,8 +156,7 @@ class Desk:
         if wish.mask is not None and marks.mask is not None:
             raise OptionError("there are two masks, one painted and one from a file; clear one of them")
         cast = assign(wish.prompt, wish.references)
-        for path in cast.references:
-            self.check(path)
+        references = [self.check(path) for path in cast.references]
         mask = marks.mask if wish.mask is None else read_mask(wish.mask, size)
         shape = parse_size(wish.size, self.pipeline.resolution) or size
         self.pipeline.towers.check(cast.prompt)
@@ -165,7 +164,7 @@ class Desk:
         def step(session: Session, callback: Callback) -> Turn:
             return session.edit(
                 cast.prompt, seed=wish.seed, steps=wish.steps, guidance=wish.guidance, negative=wish.negative,
-                true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=cast.references,
+                true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=references,
                 cues=marks.cues, position=cast.position, said=wish.prompt if cast.names else None,
                 anchor=wish.anchor, keep=wish.keep, callback=callback,
             )  # fmt: skip

@@ -196,7 +196,7 @@ class Hands:
         return [*_kept(added), told, None]
 
     def _reference(self, file: Path) -> dict[str, str]:
-        return {"path": str(file), "name": "", "thumb": data_uri(self.desk.check(file), views.THUMB)}
+        return {"path": str(file), "name": "", "thumb": data_uri(self.desk.check(file).rgb, views.THUMB)}
 
     def rename(self, references: list[dict[str, str]], event: gr.EventData) -> list[Any]:
         name = str(event.name).strip().lstrip("@").lower().replace(" ", "-")
