@@ -139,6 +139,14 @@ def test_a_folder_with_two_models(tmp_path: Path) -> None:
         resolve(tmp_path)
 
 
+def test_one_shard_is_no_model(tmp_path: Path) -> None:
+    touch(tmp_path / "flux-00002-of-00002.safetensors")
+    path = touch(tmp_path / "flux-00001-of-00002.safetensors")
+    with pytest.raises(ModelNotFoundError, match="is one shard of several; give the folder that holds the model"):
+        resolve(path)
+    assert len(resolve(tmp_path).transformer) == 2
+
+
 def test_no_autoencoder(tmp_path: Path) -> None:
     path = save_bfl(tmp_path, reduced("dev"))
     (tmp_path / "ae.safetensors").unlink()

@@ -11,7 +11,7 @@ from typing import Any
 from inkontext.errors import ModelNotFoundError
 from inkontext.weights.card import CARD, Card, read_card, read_json
 from inkontext.weights.hub import download, is_hub_id
-from inkontext.weights.shards import WEIGHT_SUFFIXES, networks_in, weight_files
+from inkontext.weights.shards import SHARD, WEIGHT_SUFFIXES, networks_in, weight_files
 
 SHIPPED = Path(str(files("inkontext"))) / "models"
 EMBEDDED = ("tiny", "tiny-fast", "debug")
@@ -62,6 +62,8 @@ def resolve(name_or_path: str | Path, autoencoder: Path | None = None, text: Pat
     """
     path = _locate(name_or_path)
     folder = path.parent if path.is_file() else path
+    if path.is_file() and SHARD.search(path.name):
+        raise ModelNotFoundError(f"'{path}' is one shard of several; give the folder that holds the model")
     if (shared := shared_parts(folder)) != folder:
         autoencoder, text = autoencoder or shared / "vae", text or shared
     transformer, own_autoencoder = ((path,), _autoencoder_beside(folder)) if path.is_file() else _folder_files(path)
