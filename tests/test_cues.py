@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from inkontext.cues import INKS, KINDS, Cue, draw, from_json, gone, parse_cue, read_cues, settle, to_json
 from inkontext.cues.drawing import line_width
@@ -215,6 +215,55 @@ def test_an_edit_below_the_cue_is_no_ink_and_hides_none(kind: str, colour: str) 
     clean = gone(before, shown, mixed(edited, edited, 0), [cue])
     assert clean.gone is True, clean
     assert gone(before, shown, draw(edited, [cue]), [cue]).gone is False
+
+
+def other_ink(before: Image.Image, cue: Cue, change: str) -> Image.Image:
+    """The cue laid over the picture in an ink that Pillow changed."""
+    assert cue.colour
+    swatch = Image.new("RGB", before.size, INKS[cue.colour])
+    hue, saturation, value = swatch.convert("HSV").split()
+    swatch = {
+        "darkened": lambda: ImageEnhance.Brightness(swatch).enhance(0.3),
+        "lightened": lambda: Image.blend(swatch, Image.new("RGB", before.size, "white"), 0.6),
+        "grey": lambda: ImageEnhance.Color(ImageEnhance.Brightness(swatch).enhance(0.6)).enhance(0),
+        "other hue": lambda: Image.merge("HSV", (hue.point(lambda v: (v + 140) % 256), saturation, value)).convert(
+            "RGB"
+        ),
+    }.get(change, lambda: swatch)()
+    line = draw(Image.new("RGB", before.size), [replace(cue, colour="white")]).getchannel("R").point(lambda v: v * 1.02)
+    if change == "blurred":
+        line = line.filter(ImageFilter.GaussianBlur(1))
+    return Image.composite(swatch, before, line.point(lambda v: v / 2) if change == "half faded" else line)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("change", ["darkened", "lightened", "grey", "other hue", "half faded", "blurred"])
+def test_a_line_in_another_colour_is_still_there(kind: str, change: str) -> None:
+    before, cue = content(), planted(kind)
+    result = mixed(other_ink(before, cue, change), before, 0)
+    (finding,) = gone(before, draw(before, [cue]), result, [cue]).findings
+    assert finding.verdict == "left" and finding.share is not None and finding.share > 0.6, finding
+
+
+def test_a_line_of_the_pictures_own_is_no_cue() -> None:
+    """An object has an outline just where the cue is drawn; it stays, fainter or a little stronger."""
+    before, cue = content(), planted("ellipse")
+    outlined = draw(before, [replace(cue, colour="white")])
+    shown = draw(outlined, [replace(cue, colour="blue")])
+    blue = [replace(cue, colour="blue")]
+    assert gone(outlined, shown, mixed(outlined, before, 0), blue).gone is True
+    night = ImageEnhance.Brightness(outlined).enhance(0.5)
+    assert gone(outlined, shown, mixed(night, night, 0), blue).gone is True
+    assert gone(outlined, shown, mixed(shown, shown, 0), blue).gone is False
+
+
+def test_a_line_at_the_border_of_the_picture_is_told() -> None:
+    """A box along the border has no outside on three of its sides."""
+    before = content((128, 128))
+    cue = settle(before, [Cue("box", ((0.004, 0.2), (0.996, 0.996)))], 64)[0]
+    shown = draw(before, [cue])
+    assert gone(before, shown, mixed(before, before, 0), [cue]).gone is True
+    assert gone(before, shown, mixed(other_ink(before, cue, "darkened"), before, 0), [cue]).gone is False
 
 
 def test_half_a_line_is_found() -> None:

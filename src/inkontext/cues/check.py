@@ -1,4 +1,4 @@
-"""Is the ink of the cues gone from the result?"""
+"""Are the lines of the cues gone from the result, in whatever colour?"""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from PIL import Image, ImageFilter
 
 from inkontext.cues.cue import Cue
 from inkontext.cues.drawing import coverage, line_width, settle
+from inkontext.cues.trace import Spot, contrast, new_contrast, spot_at
 from inkontext.errors import CueError
 
 _SIDE: Final = 256  # pictures are looked at no larger than this
 _COVERED: Final = 128  # of 255: a pixel that is mostly line
 _ALIKE: Final = 60  # colours this near (of 441) are not told apart
 _ENOUGH: Final = 8  # pixels
-_NOISE: Final = 25  # what an autoencoder may change of a colour
-_POINTS: Final = 400  # a longer line is sampled
-LEFT_SHARE: Final = 0.10
-LEFT_OPACITY: Final = 0.20
+_POINTS: Final = 120  # a longer line is sampled
+SEEN: Final = 25  # of 441: a line that differs so much from both of its sides is seen
+LEFT_SHARE: Final = 0.25
+LEFT_OPACITY: Final = 0.35
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class CueFinding:
     Attributes:
         name: such as `red ellipse`.
         verdict: `gone`, `left` or `cannot tell`.
-        share: of its line, what is nearer to ink than to anything that may be there instead; None if unknown.
-        opacity: mean strength of the ink along the line, 0 to 1; None if unknown.
+        share: of its line, what differs visibly from both of its sides; None if unknown.
+        opacity: how much it differs from them, as a share of what the drawn line does, 0 to 1; None if unknown.
         reason: why it cannot be told, else empty.
     """
 
@@ -69,11 +70,10 @@ class CueReport:
 
 
 def gone(before: Image.Image, with_cues: Image.Image, result: Image.Image, cues: Sequence[Cue]) -> CueReport:
-    """Look for the ink of every cue in the result.
+    """Look for the line of every cue in the result, at its place and in any colour (`trace`).
 
-    At a pixel of the line, alpha is how far the result lies from other content towards the ink. The other content is
-    what was there before, or anything that the result shows beside the line: where the place was edited, the new
-    content reaches to both sides of the line, and ink does not. The smallest alpha counts.
+    A line is left where its place differs from what lies on both of its sides, along enough of its length, and that
+    was not so before; or by enough of what the drawn line differs, where that is little.
 
     Args:
         before: the picture without cues, mode RGB.
@@ -94,23 +94,19 @@ def gone(before: Image.Image, with_cues: Image.Image, result: Image.Image, cues:
     size = (max(1, round(before.width * scale)), max(1, round(before.height * scale)))
     pictures = [_pixels(p, size) for p in (before, with_cues, result)]
     lines = [_line(cue, size) for cue in settled]
-    reach = max(1, math.ceil(max((c.width or line_width(1024)) for c in settled) * math.sqrt(size[0] * size[1])))
     union = Image.fromarray((np.maximum.reduce(lines) > 0).astype(np.uint8) * 255)
-    off, beside = (np.asarray(union.filter(ImageFilter.MaxFilter(2 * r + 1))) == 0 for r in (1, reach))
-    look = _Look(*pictures, off=off, beside=beside, reach=reach)
+    look = _Look(*pictures, off=np.asarray(union.filter(ImageFilter.MaxFilter(3))) == 0)
     return CueReport(tuple(_find(c, line, look) for c, line in zip(settled, lines, strict=True)))
 
 
 @dataclass(frozen=True)
 class _Look:
-    """The pictures, `[H, W, 3]`, and what of them is not line: just off it, and a line's width beside it."""
+    """The pictures, `[H, W, 3]`, and what of them is off every line."""
 
     before: np.ndarray
     ink: np.ndarray
     result: np.ndarray
     off: np.ndarray
-    beside: np.ndarray
-    reach: int
 
 
 def _pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -128,55 +124,42 @@ def _line(cue: Cue, size: tuple[int, int]) -> np.ndarray:
 
 def _find(cue: Cue, line: np.ndarray, look: _Look) -> CueFinding:
     """The finding of one cue whose line covers the pixels by `line`, `[H, W]` uint8."""
-    ys, xs = np.nonzero(line >= min(_COVERED, int(line.max())))
+    reach = max(1, math.ceil((cue.width or line_width(1024)) * math.sqrt(line.size)))
+    least = min(_COVERED, int(line.max()))
+    ys, xs = np.nonzero(line >= least)
     visible = np.linalg.norm(look.ink[ys, xs] - look.before[ys, xs], axis=1) >= _ALIKE
     total = len(ys)
     ys, xs = ys[visible], xs[visible]
     if len(ys) < max(_ENOUGH, total / 2):
         return CueFinding(cue.name, "cannot tell", None, None, "its colour was there before")
     step = -(-len(ys) // _POINTS)
-    alphas = [_alpha(look, y, x) for y, x in zip(ys[::step], xs[::step], strict=True)]
-    known = np.array([a for a in alphas if a is not None])
-    if len(known) < max(_ENOUGH, len(alphas) / 2):
+    cover = np.minimum(line, least)
+    places = list(zip(ys[::step], xs[::step], strict=True))
+    spots = [spot_at(y, x, cover, look.off, reach) for y, x in places]
+    if sum(spot is not None for spot in spots) < max(_ENOUGH, len(spots) / 2):
+        return CueFinding(cue.name, "cannot tell", None, None, "there is too little of the picture beside it")
+    seen = [_at(look, *place, spot, reach) for place, spot in zip(places, spots, strict=True) if spot]
+    known = np.array([s for s in seen if s is not None])
+    if len(known) < max(_ENOUGH, len(seen) / 2):
         return CueFinding(cue.name, "cannot tell", None, None, "the result has its colour beside the line as well")
-    share, opacity = float((known > 0.5).mean()), float(known.mean())
+    new, drawn = known.T
+    share, opacity = float((new >= SEEN).mean()), float(np.clip(new / np.maximum(drawn, SEEN), 0, 1).mean())
     left = share >= LEFT_SHARE or opacity >= LEFT_OPACITY
     return CueFinding(cue.name, "left" if left else "gone", round(share, 4), round(opacity, 4))
 
 
-def _alpha(look: _Look, y: int, x: int) -> float | None:
-    """How much ink is at a pixel, 0 to 1; None where ink's colour is new beside the line as well."""
-    k, r = look.ink[y, x], look.result[y, x]
-    if np.linalg.norm(r - k) < _ALIKE:
-        here = _window(y, x, look.reach + 2)
+def _at(look: _Look, y: int, x: int, spot: Spot, reach: int) -> tuple[float, float] | None:
+    """Contrast of the line in the result, and of the drawn line; None where the result has its ink beside it too."""
+    k = look.ink[y, x]
+    if np.linalg.norm(look.result[y, x] - k) < _ALIKE:
+        here = np.s_[max(0, y - reach - 2) : y + reach + 3, max(0, x - reach - 2) : x + reach + 3]
         free = look.off[here]
         new = _like(look.result[here][free], k) & ~_like(look.before[here][free], k)
         if len(new) and new.mean() > 0.2:
             return None
-    here = _window(y, x, 3 * look.reach + 2)
-    around = look.result[here][look.beside[here]]
-    around = around[~_like(around, k)]
-    alpha = float(_towards(r, look.before[y, x][None], k)[0])
-    if len(around) >= _ENOUGH:
-        alpha = min(alpha, float(np.percentile(_towards(r, around, k), 10)))
-    return alpha
-
-
-def _window(y: int, x: int, reach: int) -> tuple[slice, slice]:
-    return slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
+    before, ink, result = (p.reshape(-1, 3) for p in (look.before, look.ink, look.result))
+    return new_contrast(before, result, spot), contrast(ink, spot)
 
 
 def _like(colours: np.ndarray, k: np.ndarray) -> np.ndarray:
     return np.linalg.norm(colours - k, axis=1) < _ALIKE
-
-
-def _towards(r: np.ndarray, content: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """`[N]`: how far colour `r` lies on the way from each of the contents `[N, 3]` to the ink `k`, 0 to 1.
-
-    What lies off the way beyond `_NOISE` counts against it: white is no half of a way from blue to yellow.
-    """
-    way = k - content
-    length = np.maximum(np.linalg.norm(way, axis=1), 1e-3)
-    alpha = np.clip(((r - content) * way).sum(axis=1) / length**2, 0, 1)
-    aside = np.linalg.norm(r - content - alpha[:, None] * way, axis=1)
-    return np.clip(alpha - np.maximum(aside - _NOISE, 0) / length, 0, 1)
