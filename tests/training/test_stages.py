@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.training.conftest import Make
@@ -13,7 +14,7 @@ from inkontext.errors import ConfigError
 from inkontext.flow.path import flow_matching_loss, interpolate
 from inkontext.model.presets import PRESETS
 from inkontext.sequence import image_ids, pack, text_ids
-from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight
+from inkontext.training.autoencoder import AutoencoderStage, adaptive_weight, border_weight
 from inkontext.training.flow import FlowStage, balanced
 from inkontext.training.loop import step_generator
 from inkontext.training.perceptual import PyramidLoss
@@ -111,6 +112,26 @@ def test_balance_reaches_the_update(make: Make) -> None:
         _, stage = make("kontext", "batch=6", f"flow.balance={value}")
         stage.update(0, next(stage.batches(0)), step_generator(0, 0))
         after.append(torch.cat([p.detach().flatten() for p in stage.transformer.parameters()]))
+    assert not torch.equal(*after)
+
+
+def test_the_border_weighs_as_told() -> None:
+    """Against numpy: the outermost cells count three times, the corners nine times, and the mean stays 1."""
+    found = border_weight(torch.zeros(2, 3, 32, 48), 8, 3.0)[0, 0].numpy()
+    inside = np.zeros((32, 48), bool)
+    inside[8:-8, 8:-8] = True
+    assert found.mean() == pytest.approx(1, abs=1e-6)
+    assert np.allclose(found[inside], found[16, 24]) and np.allclose(found[:8, :8] / found[16, 24], 9)
+    assert np.allclose(found[:8, 8:-8] / found[16, 24], 3) and np.allclose(found[8:-8, -8:] / found[16, 24], 3)
+    assert (border_weight(torch.zeros(1, 3, 16, 16), 8, 1.0) == 1).all()
+
+
+def test_the_border_reaches_the_update(make: Make) -> None:
+    after = []
+    for value in ("1", "8"):
+        _, stage = make("autoencoder", "batch=4", f"autoencoder.border={value}")
+        stage.update(0, next(stage.batches(0)), step_generator(0, 0))
+        after.append(torch.cat([p.detach().flatten() for p in stage.autoencoder.parameters()]))
     assert not torch.equal(*after)
 
 

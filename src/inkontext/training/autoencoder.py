@@ -93,7 +93,8 @@ class AutoencoderStage:
     ) -> tuple[Tensor, dict[str, float]]:
         section = self.section
         difference = x - y.float()
-        l1, square = difference.abs().mean(), difference.square().mean()
+        weight = border_weight(x, 8, section.border)
+        l1, square = (difference.abs() * weight).mean(), (difference.square() * weight).mean()
         structure = self.perceptual(x, y)
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).flatten(1).sum(1).mean()
         loss = l1 + section.square * square + section.perceptual * structure + section.kl * kl
@@ -181,6 +182,16 @@ def by_size(batch: list[Group]) -> list[Tensor]:
     for group in batch:
         sizes.setdefault(tuple(group.target.shape[1:]), []).append(group.target)
     return [torch.cat(stacks) for stacks in sizes.values()]
+
+
+def border_weight(x: Tensor, cell: int, times: float) -> Tensor:
+    """`[1, 1, H, W]` with mean 1: the outermost `cell` pixels of `[B, C, H, W]` count `times`, corners `times`^2."""
+    lines = []
+    for side in x.shape[-2:]:
+        line = torch.ones(side, device=x.device)
+        line[:cell] = line[-cell:] = times
+        lines.append(line / line.mean())
+    return torch.outer(*lines)[None, None]
 
 
 def adaptive_weight(loss: Tensor, fool: Tensor, last: Tensor) -> Tensor:

@@ -114,10 +114,12 @@ class AutoencoderSection(Section):
 
     `square` weighs the mean squared error, which PSNR is made of, beside the mean absolute one. With `decoder_only` the
     latents stay what they are, scale and shift too, so that a transformer trained on them stays right.
+    `border`: how often a pixel of the outermost latent cells counts in both errors, and in the corners once for each
+    side; the convolutions' zero padding makes these latents unlike all others, and a corner is one of very many.
     """
 
     decoder_only: bool = False
-
+    border: float = Field(default=1.0, ge=1)
     square: float = Field(default=0.0, ge=0)
     perceptual: float = Field(default=1.0, ge=0)
     kl: float = Field(default=1e-6, ge=0)
