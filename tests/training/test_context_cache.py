@@ -209,3 +209,31 @@ def test_a_guidance_needs_an_input_for_it(make: Callable[..., object], tmp_path:
 
 def test_the_config_of_tiny_is_valid() -> None:
     assert load_config(CONFIGS / "tiny/context-cache.toml").stage == "context-cache"
+
+
+def test_the_minimiser_at_guidance_g_is_the_teacher_at_g(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss itself, for a linear model: a teacher u + (g - 1) d over data whose velocity has the mean u.
+
+    The loss of v = a + (g - 1) b is a square in (a, b), so one Newton step from anywhere is its minimiser.
+    """
+    _, stage = make("context-cache", "context_cache.flow=0.1", "context_cache.guidance=[1.0, 2.5]")
+    assert isinstance(stage, ContextCacheStage)
+    rows, u, d = 4000, 0.3, -2.0
+    found = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+
+    def velocity(model: FluxTransformer, *args: object) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        guidance = args[-1]
+        assert isinstance(guidance, torch.Tensor)
+        ours = model is stage.transformer
+        at = found if ours else torch.tensor([u, d], dtype=torch.float64)
+        v = (at[0] + (guidance.double() - 1) * at[1])[:, None, None]
+        return torch.zeros_like(v), torch.full_like(v, u).detach(), v
+
+    monkeypatch.setattr(stage, "velocity", velocity)
+    stage.generator = torch.Generator().manual_seed(0)
+    z = torch.zeros(rows, 16, 2, 2)
+    loss = stage.loss(stage.transformer, stage.towers, z, [], [""] * rows, torch.full((rows,), 0.5), z).mean()
+    (slope,) = torch.autograd.grad(loss, found, create_graph=True)
+    curve = torch.stack([torch.autograd.grad(part, found, retain_graph=True)[0] for part in slope])
+    minimiser = found - torch.linalg.solve(curve, slope)
+    torch.testing.assert_close(minimiser, torch.tensor([u, d], dtype=torch.float64), rtol=1e-5, atol=1e-6)

@@ -99,8 +99,12 @@ def test_features_are_the_blocks_own(make: Make) -> None:
     assert not any(block._forward_hooks for block in [*model.double_blocks, *model.single_blocks])
 
 
-def test_each_side_learns_from_its_own_loss_alone(make: Make) -> None:
-    stage = ready(make)
+@pytest.mark.parametrize(
+    "changes", [(), ("ladd.regression=0.5", "ladd.r1=0.7", "ladd.r1_noise=0.3", "ladd.mu=-0.5", "ladd.sigma=0.4")]
+)
+def test_each_side_learns_from_its_own_loss_alone(changes: tuple[str, ...], make: Make) -> None:
+    stage = ready(make, *changes)
+    regression, r1, r1_noise, mu, sigma = (0.5, 0.7, 0.3, -0.5, 0.4) if changes else (0.0, 0.1, 0.1, 1.0, 1.0)
     group = next(g for g in next(stage.batches(0)) if g.references)
     target, context = stage.encode(group)
     rows = (target, context, group.instructions)
@@ -112,20 +116,21 @@ def test_each_side_learns_from_its_own_loss_alone(make: Make) -> None:
     generator = step_generator(0, 0)
     t = stage.draw_student_times(0, target, generator)
     noises = [torch.randn(target.shape, generator=generator) for _ in range(4)]
-    again = torch.sigmoid(1 + torch.randn(len(group), generator=generator))
+    again = torch.sigmoid(mu + sigma * torch.randn(len(group), generator=generator))
     guess, _ = stage.guess(*rows, t, noises[0])
     latents = unpack(guess, grid_of(target))
     fool = -stage.judge(stage.show(latents, *rows[1:], again, noises[1]), target).mean()
-    wanted = torch.autograd.grad(fool, list(stage.transformer.parameters()), allow_unused=True)
+    distance = (guess - pack(target)).square().mean()
+    wanted = torch.autograd.grad(fool + regression * distance, list(stage.transformer.parameters()), allow_unused=True)
     torch.testing.assert_close(of_student, list(wanted), rtol=1e-4, atol=1e-7)
 
     with torch.no_grad():
         shown = [
             stage.show(x, *rows[1:], again, eps)
-            for x, eps in ((latents, noises[1]), (target, noises[2]), (target + 0.1 * noises[3], noises[2]))
+            for x, eps in ((latents, noises[1]), (target, noises[2]), (target + r1_noise * noises[3], noises[2]))
         ]
     fake, real, moved = (stage.judge(s, target) for s in shown)
-    loss = (1 - real).relu().mean() + (1 + fake).relu().mean() + 0.1 * (real - moved).square().mean()
+    loss = (1 - real).relu().mean() + (1 + fake).relu().mean() + r1 * (real - moved).square().mean()
     torch.testing.assert_close(
         of_heads, list(torch.autograd.grad(loss, list(stage.heads.parameters()))), rtol=1e-4, atol=1e-7
     )

@@ -60,7 +60,7 @@ def test_muon_takes_inner_kernels_of_an_autoencoder() -> None:
     assert not any(".conv_in." in n or ".conv_out." in n for n in taken)
 
 
-def learner(seed: int = 0, kind: str = "adamw", **more: float) -> Learner:
+def learner(seed: int = 0, kind: str = "adamw", **more: object) -> Learner:
     torch.manual_seed(seed)
     model = FluxTransformer(PRESETS["debug"].transformer)
     return Learner({"m": model}, OptimiserSection(kind=kind, warmup=0, schedule="constant", **more), 10)  # type: ignore[arg-type]
@@ -99,6 +99,26 @@ def test_average_is_torchs_own() -> None:
     mine, theirs = learning.averaged("m", FluxTransformer).state_dict(), reference.module["m"].state_dict()  # type: ignore[index]
     for name, value in theirs.items():
         torch.testing.assert_close(mine[name], value)
+
+
+def test_betas_decay_and_clip_are_torchs_own() -> None:
+    """Against AdamW and clipping written out on a copy."""
+    own = {"lr": 0.01, "betas": (0.3, 0.7), "weight_decay": 0.2}
+    learning, reference = learner(ema=0.0, clip=0.5, **own), learner(ema=0.0).modules  # type: ignore[arg-type]
+    still = [p for p in reference.parameters() if p.ndim < 2]  # vectors never decay
+    moving = [p for p in reference.parameters() if p.ndim >= 2]
+    groups = [{"params": moving}, {"params": still, "weight_decay": 0.0}]
+    adamw = torch.optim.AdamW(groups, **own)  # type: ignore[arg-type]
+    for i in range(3):
+        generator = torch.Generator().manual_seed(i)
+        for p in reference.parameters():
+            p.grad = torch.randn(p.shape, generator=generator)
+        norm = nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
+        assert norm > 0.5
+        adamw.step()
+        step(learning, i)
+    for name, value in reference.state_dict().items():
+        torch.testing.assert_close(learning.modules.state_dict()[name], value)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
