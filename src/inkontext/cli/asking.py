@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-
     from inkontext.cues import Cue
     from inkontext.masking import MaskFinding
     from inkontext.roles import Cast
