@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,19 +53,43 @@ class Result:
     def metadata(self) -> dict[str, Any]:
         return self.records[0] | {"images": self.records}
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, *, overwrite: bool = True) -> list[Path]:
         """Write the pictures with their records inside; several are numbered name-1.png, name-2.png, ...
+
+        Without `overwrite` a name that is taken becomes name-2.png, name-3.png, ...; several processes that save at
+        once get a name each.
 
         Raises:
             OptionError: an unknown suffix, or one that would change what an exact mask kept.
             StorageError: the disk refuses.
         """
-        paths = numbered(Path(path), len(self.images))
         if "mask" in self.records[0]:
             check_keeps_bytes(Path(path), self.records[0]["mask"]["mode"])
-        for target, image, record in zip(paths, self.images, self.records, strict=True):
-            save_picture(image, target, record)
+        if overwrite:
+            return self._save(Path(path), True)
+        for candidate in variants(Path(path)):
+            if not any(p.exists() for p in numbered(candidate, len(self.images))):
+                with suppress(FileExistsError):
+                    return self._save(candidate, False)
+        raise AssertionError("there are names without end")
+
+    def _save(self, path: Path, overwrite: bool) -> list[Path]:
+        paths = numbered(path, len(self.images))
+        for place, (target, image, record) in enumerate(zip(paths, self.images, self.records, strict=True)):
+            try:
+                save_picture(image, target, record, overwrite=overwrite)
+            except FileExistsError:  # another process was quicker; ours shall stand together under one name
+                for written in paths[:place]:
+                    written.unlink(missing_ok=True)
+                raise
         return paths
+
+
+def variants(path: Path) -> Iterator[Path]:
+    """`path`, then name-2, name-3, ... without end."""
+    yield path
+    for number in count(2):
+        yield path.with_stem(f"{path.stem}-{number}")
 
 
 def numbered(path: Path, count: int) -> list[Path]:

@@ -19,15 +19,16 @@ _NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; rename it into place only when all went well.
 
     Raises:
+        FileExistsError: without `overwrite`, the file is there. Of several processes one gets the name.
         StorageError: the disk refuses.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".inkontext-", dir=path.parent)  # short, however long the name is
         os.close(handle)
     except OSError as error:
         raise StorageError(f"cannot write '{path}' ({error.strerror}); choose another place") from error
@@ -38,11 +39,27 @@ def atomic_path(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _rename_new(temporary, path)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise StorageError(f"cannot write '{path}' ({error.strerror or error}); free some space") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rename_new(temporary: Path, path: Path) -> None:
+    """Raises FileExistsError where the name is taken. No reader ever sees half a file under it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the name is held by an empty file, for the time of a rename
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        temporary.replace(path)
 
 
 def write_json(path: Path, body: dict[str, Any]) -> None:

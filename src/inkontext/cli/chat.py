@@ -43,6 +43,7 @@ def chat(
     """Edit a picture in a conversation: a line is an instruction, or a command such as /undo; /help lists them."""
     from inkontext.cli.checks import need_reader
     from inkontext.cli.likeness import load_embedder
+    from inkontext.cli.places import check_folder
     from inkontext.reading import Reader
     from inkontext.session.chat import Chat, check_numbers
 
@@ -51,6 +52,7 @@ def chat(
     check_numbers(seed, steps)
     if check_text:
         need_reader()
+    check_folder(folder)
     first = _check(image, folder)
     own = load_embedder(embedder, lambda: first)
     meter = _Meter()

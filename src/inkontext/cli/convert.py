@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_folder
 
 
 def convert(
@@ -19,6 +20,7 @@ def convert(
     text: o.Text = None,
 ) -> None:
     """Write a model in the other layout, bit-exactly."""
+    check_folder(target)
     import torch
 
     from inkontext.runtime.device import choose_dtype

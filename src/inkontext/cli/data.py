@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_file, check_folder, check_places
 
 if TYPE_CHECKING:
     from inkontext.data.check import Checked
@@ -31,6 +32,7 @@ def check(
     json: o.Json = None,
 ) -> None:
     """List by name what is wrong with a data set; exit code 2 if it would stop training."""
+    check_places(json, None, [path])
     from inkontext.data.check import check as examine
 
     with _bar("checking") as tick:
@@ -84,6 +86,7 @@ def make(
     bench: Annotated[bool, typer.Option("--bench", help="The held-out bench of 1,026 pairs instead.")] = False,
 ) -> None:
     """Write pairs of the procedural world; the same options give the same bytes."""
+    check_folder(out)
     from inkontext.data.make import Order
     from inkontext.data.make import make as write
 
@@ -110,6 +113,7 @@ def report(
     changed: median share of pixels. same: rows in which nothing changes. moved: rows whose unchanged part is shifted
     by more than half a pixel. rest: median PSNR where nothing should change. twice: rows that repeat another.
     """
+    check_places(json, None, [path])
     from inkontext.data.report import report as measure
 
     with _bar("measuring") as tick:
@@ -152,6 +156,7 @@ def precompute(
     json: o.Json = None,
 ) -> None:
     """Encode a data set once: latents, and text embeddings for frozen towers. Run again to go on or to update."""
+    check_places(json, out, [source])
     from inkontext.data.jobs import jobs_of, run_job
 
     done = []
@@ -177,6 +182,8 @@ def tokenizer(
     json: o.Json = None,
 ) -> None:
     """Learn a tokenizer's pieces from instructions, and say how long held-out ones become."""
+    check_file(out, corpus or ())
+    check_places(json, None, [out, *(corpus or ())])
     from inkontext.data import tokenizer as t
 
     extra = [line for path in corpus or () for line in t.corpus_lines(path)]

@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,7 @@ GIB = 2**30
 
 def doctor(device: o.Device = None, json: o.Json = None) -> None:
     """Say what this machine can do: device, memory, kernels, and which models would fit."""
+    check_places(json, None)
     body = _examine(device)
     if json is not None:
         from inkontext.storage import write_json

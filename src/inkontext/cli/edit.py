@@ -47,20 +47,22 @@ def edit(
     json: o.Json = None,
 ) -> None:
     """Change a picture as the prompt says; everything else stays where and as it was."""
-    path = o.check_outputs(out, f"{image.stem}-edited.png", json, count)
     from inkontext.best_of import read_best_of, solver_of
     from inkontext.cli.asking import read_asked
     from inkontext.cli.checks import Checks
     from inkontext.cues import settle
+    from inkontext.geometry import parse_size
     from inkontext.safety.pictures import read_picture
-    from inkontext.safety.provenance import check_keeps_bytes
+    from inkontext.safety.provenance import check_holds, check_keeps_bytes
 
     # What is wrong with words or pictures should not wait for the model to load.
+    target = o.check_outputs(out, f"{image.stem}-edited.png", json, count, o.files_read(image, ref, mask, cue))
     if mask is not None:
-        check_keeps_bytes(path, mask_mode)
+        check_keeps_bytes(target.path, mask_mode)
     best = read_best_of(quality, candidates, scorer)
     stretch = fit == "reference"
     picture = read_picture(image, reference=stretch)
+    check_holds(target.path, parse_size(size, 16) or picture.size)
     asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries, stretch)
     cast, sources = asked.cast, [picture.rgb, *(r.rgb for r in asked.references)]
     pipeline = o.load(model, device, dtype, autoencoder, text)
@@ -80,5 +82,5 @@ def edit(
 
         return checks.run(best.around(make, sources) if best else make, seed, count)
 
-    o.run(sample, path, json)
+    o.run(sample, target, json)
     checks.tell()

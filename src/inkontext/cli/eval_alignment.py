@@ -24,7 +24,7 @@ def alignment(
     out: e.Written = None,
 ) -> None:
     """Did the picture move? Shift, scale and rotation from BEFORE to AFTER, and the error of what was left alone."""
-    e.check_places(json, out)
+    e.check_places(json, out, [before, after])
     import numpy as np
 
     from inkontext.evaluation.alignment.measure import at_size_of, measure

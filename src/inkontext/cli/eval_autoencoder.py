@@ -66,7 +66,7 @@ def _check(
     if listed is not None and any(value is not None for value in chosen):
         raise OptionError("--list says which pictures and at which size; leave out --size, --limit and --seed")
     e.check_seed(chosen[2])
-    e.check_places(json, out)
+    e.check_places(json, out, filter(None, (listed,)))
 
 
 def _pictures(

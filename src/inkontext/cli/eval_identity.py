@@ -34,7 +34,7 @@ def identity(
     json: e.Rows = None,
 ) -> None:
     """Is it still the same person or thing after one edit, or after many in turn?"""
-    e.check_places(json, out)
+    e.check_places(json, out, [*(pictures or ()), *(series or ()), *filter(None, (pairs,))])
     collection = _collection(pictures or [], pairs, series or [])
     views = _views(face_model, dino, clip, embedder, device)
     from inkontext.evaluation.identity.report import report_of, write_report

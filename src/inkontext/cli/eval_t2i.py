@@ -40,7 +40,7 @@ def t2i(
     json: e.Rows = None,
 ) -> None:
     """Pictures from words: prompt following, aesthetics, realism, typography and speed."""
-    e.check_places(json, out)
+    e.check_places(json, out, prompts)
     sampling = steps, guidance, true_cfg
     e.check_source(outputs, sampling, ("--size", size))
     e.check_seed(seed)

@@ -35,10 +35,13 @@ def generate(
     json: o.Json = None,
 ) -> None:
     """Make a picture from text alone."""
-    path = o.check_outputs(out, "generated.png", json, count)
+    target = o.check_outputs(out, "generated.png", json, count)
     from inkontext.best_of import read_best_of, solver_of
+    from inkontext.geometry import parse_size
     from inkontext.request import read_prompts
+    from inkontext.safety.provenance import check_holds
 
+    check_holds(target.path, parse_size(size, 16) or (1, 1))
     read_prompts(prompt)
     best = read_best_of(quality, candidates, scorer)
     pipeline = o.load(model, device, dtype, autoencoder, text)
@@ -53,4 +56,4 @@ def generate(
 
         return (best.around(make) if best else make)(seed, count)
 
-    o.run(sample, path, json)
+    o.run(sample, target, json)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_places
 
 
 def inspect(
@@ -18,6 +19,7 @@ def inspect(
     """Say how a picture was made, or what a file of weights is."""
     from inkontext.safety.pictures import is_picture
 
+    check_places(json, None, [what])
     body = _picture(Path(what)) if is_picture(what) else _weights(what, sha256)
     if json is not None:
         from inkontext.storage import write_json

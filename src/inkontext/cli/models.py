@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inkontext.cli import options as o
+from inkontext.cli.places import check_places
 
 if TYPE_CHECKING:
     from inkontext.model.presets import Sampling, TransformerConfig
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 def models(json: o.Json = None) -> None:
     """List the models known by name."""
+    check_places(json, None)
     rows = _rows()
     if json is not None:
         from inkontext.storage import write_json

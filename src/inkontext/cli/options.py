@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,46 +74,59 @@ def load(
     return pipeline
 
 
-def check_outputs(out: Path | None, default: str, json: Path | None, count: int) -> Path:
-    """The path to write to, found wrong before the work and not after it."""
-    from inkontext.errors import OptionError
+@dataclass(frozen=True)
+class Target:
+    """Where pictures go; a name that nobody gave never overwrites a file."""
+
+    path: Path
+    given: bool
+
+    def save(self, result: Result) -> list[Path]:
+        """Write the pictures; a record that is shortened in them is told on stderr."""
+        from inkontext.safety.provenance import is_whole
+
+        paths = result.save(self.path, overwrite=self.given)
+        if not all(is_whole(path, record) for path, record in zip(paths, result.records, strict=True)):
+            print(f"note: the record is too long for '{paths[0]}' and stands there shortened; --json FILE has it whole",
+                  file=sys.stderr)  # fmt: skip
+        return paths
+
+
+def check_outputs(
+    out: Path | None, default: str, json: Path | None, count: int, reads: Iterable[str | Path] = ()
+) -> Target:
+    """Where to write, found wrong before the work and not after it.
+
+    Args:
+        reads: files that are read, which no output may replace.
+
+    Raises:
+        OptionError: it cannot be written, or two files are the same.
+    """
+    from inkontext.cli.places import check_apart, check_file
+    from inkontext.result import numbered
     from inkontext.safety.provenance import check_suffix
 
-    try:
-        path = out or _free(Path(default), count)
-    except OSError as error:
-        raise OptionError(f"cannot write there ({error.strerror}); name another file with --out") from error
+    path = out or Path(default)
     check_suffix(path)
-    for file in filter(None, (path, json)):
+    pictures = numbered(path, max(count, 1))
+    for file in (*pictures[-1:], *filter(None, (json,))):
         check_file(file)
-    return path
+    check_apart([*(pictures if out else ()), *filter(None, (json,))], reads)
+    return Target(path, out is not None)
 
 
-def check_file(file: Path) -> None:
-    """Raises OptionError where no file can be written there."""
-    from inkontext.errors import OptionError
+def files_read(
+    image: Path | None, ref: Iterable[str] | None, mask: str | None, cue: Iterable[str] | None
+) -> list[str | Path]:
+    """The files that an edit reads, for `check_outputs`."""
+    from inkontext.roles import read_reference
 
-    try:
-        folder = next(p for p in file.absolute().parents if p.exists())
-        if file.is_dir() or not folder.is_dir():
-            raise OptionError(f"cannot write '{file}', a folder or inside a file; name a file in a folder")
-    except OSError as error:
-        raise OptionError(f"cannot write there ({error.strerror}); name another file with --out") from error
+    given = [image, mask, *(read_reference(text).path for text in ref or ()), *(cue or ())]
+    return [file for file in given if file is not None]
 
 
-def _free(path: Path, count: int) -> Path:
-    """`path`, or the first numbered variant that does not exist: a default name never overwrites."""
-    from inkontext.result import numbered
-
-    number = 2
-    candidate = path
-    while any(p.exists() for p in numbered(candidate, count)):
-        candidate = path.with_stem(f"{path.stem}-{number}")
-        number += 1
-    return candidate
-
-
-def run(make: Callable[[Callback], Result], out: Path, json: Path | None) -> None:
+def run(make: Callable[[Callback], Result], target: Target, json: Path | None) -> None:
     """Sample with a progress bar, write the pictures, print where they are, write the JSON."""
     from rich.console import Console
     from rich.progress import (
@@ -139,7 +154,7 @@ def run(make: Callable[[Callback], Result], out: Path, json: Path | None) -> Non
 
         result = make(show)
     seconds = time.perf_counter() - started
-    for path in result.save(out):
+    for path in target.save(result):
         print(path)
     if json is not None:
         from inkontext.storage import write_json

@@ -9,6 +9,7 @@ import typer
 
 from inkontext.cli import options as o
 from inkontext.cli.making import making, where
+from inkontext.cli.places import check_folder, check_places
 
 if TYPE_CHECKING:
     from inkontext.session import Session
@@ -39,6 +40,7 @@ def new(
     from inkontext.session.session import first_picture
     from inkontext.session.store import need_free
 
+    check_folder(folder)
     need_free(folder)
     first = first_picture(picture)  # what is wrong should not wait for the model to load
     own = load_embedder(embedder, lambda: first)
@@ -82,8 +84,7 @@ def edit(
     from inkontext.cli.asking import read_asked
 
     # What is wrong with words or pictures should not wait for the model to load.
-    if json is not None:
-        o.check_file(json)
+    check_places(json, None, o.files_read(None, ref, mask, cue))
     best = read_best_of(quality, candidates, scorer)
     with _open(folder) as session:
         asked = read_asked(session.size(), prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
@@ -157,8 +158,7 @@ def merge(
 
     if prompt is not None:
         read_prompts(prompt)
-    if json is not None:
-        o.check_file(json)
+    check_places(json, None)
     with _open(folder) as session, making(session, (model, device, dtype, autoencoder, text), embedder, json):
         session.merge(count, prompt)
 
@@ -182,9 +182,9 @@ def replay(
     from inkontext.session.session import first_picture
     from inkontext.session.store import need_free
 
-    if json is not None:
-        o.check_file(json)
+    check_places(json, None)
     with _open(folder) as session:
+        check_folder(into)
         need_free(into)
         first = session.picture(0) if picture is None else first_picture(picture)
         session.embedder = load_embedder(embedder, lambda: first)
@@ -215,8 +215,7 @@ def show(folder: Folder, json: o.Json = None) -> None:
     from inkontext.session.tree import tree_text
     from inkontext.storage import write_json
 
-    if json is not None:
-        o.check_file(json)
+    check_places(json, None)
     manifest = read_manifest(folder)
     print(tree_text(manifest))
     if json is not None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from inkontext.cli.places import check_folder
+
 
 def train(
     context: typer.Context,
@@ -24,6 +26,7 @@ def train(
     from inkontext.training.resume import agree
 
     agree(Path(settings.run_dir), settings)  # a run that cannot go on says so before its networks are made
+    check_folder(Path(settings.run_dir))
     keep_freed_memory()
     command = shlex.join([*context.command_path.split(), str(config), *(overrides or ())])
     print(run(settings, build(settings), command))

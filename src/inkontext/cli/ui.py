@@ -45,8 +45,10 @@ def ui(
     if sessions.exists() and not sessions.is_dir():
         raise OptionError(f"'{sessions}' is a file; name a folder with --sessions")
     from inkontext.cli.likeness import load_embedder
+    from inkontext.cli.places import check_folder
     from inkontext.server.app import create_app
 
+    check_folder(sessions)
     own = load_embedder(embedder)
     key = secrets.token_urlsafe(16)
     app = create_app(

@@ -18,7 +18,10 @@ from inkontext.storage import atomic_path
 KEY = "inkontext"
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131
-_JPEG_ROOM = 64_000  # bytes of text; an EXIF segment holds 65533 in all
+# Bytes of text. An EXIF segment of JPEG holds 65533 in all; readers of PNG refuse chunks of more than some megabytes.
+_ROOM = {"JPEG": 64_000, "PNG": 4_000_000, "WEBP": 4_000_000}
+_SIDES = {"JPEG": 65_500, "PNG": 2**31 - 1, "WEBP": 16_383}  # pixels, the longest that a format holds
+_CUTS = (2000, 200, 20)  # letters of a text, entries of a list
 
 
 def check_suffix(path: Path) -> str:
@@ -37,13 +40,28 @@ def check_keeps_bytes(path: Path, mask_mode: str) -> None:
         )
 
 
+def check_holds(path: Path, size: tuple[int, int]) -> None:
+    """Raises OptionError where a picture of that size (width, height) does not go into the file's format."""
+    if max(size) > (most := _SIDES[check_suffix(path)]):
+        raise OptionError(
+            f"{size[0]}x{size[1]} pixels do not go into '{path.suffix}', which ends at {most} a side; end the name of "
+            f"'{path}' in .png"
+        )
+
+
+def is_whole(path: Path, metadata: dict[str, Any]) -> bool:
+    """Whether a file of that name holds the whole record; else it is shortened there."""
+    return _fits(json.dumps({KEY: metadata}), check_suffix(path))
+
+
 def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | None = None) -> bytes:
     """The file bytes of a picture as `PNG`, `JPEG` or `WEBP`, metadata and colour profile inside.
 
-    JPEG is written at quality 95 without chroma subsampling, transparency laid over white.
+    JPEG is written at quality 95 without chroma subsampling, transparency laid over white. A record that is too long
+    for the format is shortened, and says so.
     """
     options: dict[str, Any] = {"icc_profile": image.info.get("icc_profile")}
-    text = json.dumps({KEY: metadata}) if metadata else None
+    text = _text(metadata, kind) if metadata else None
     if kind == "PNG":
         info = PngImagePlugin.PngInfo()
         info.add_text("Software", f"InKontext {__version__}")
@@ -53,8 +71,8 @@ def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | Non
     else:
         exif = Image.Exif()
         exif[_SOFTWARE] = f"InKontext {__version__}"
-        if metadata and text:
-            exif[_IMAGE_DESCRIPTION] = text if kind == "WEBP" or len(text) <= _JPEG_ROOM else _shortened(metadata)
+        if text:
+            exif[_IMAGE_DESCRIPTION] = text
         options |= {"exif": exif, "quality": 95}
     if kind == "JPEG":
         options["subsampling"] = 0
@@ -69,22 +87,37 @@ def encode_picture(image: Image.Image, kind: str, metadata: dict[str, Any] | Non
     return buffer.getvalue()
 
 
-def _shortened(metadata: dict[str, Any]) -> str:
-    """The record with long texts cut, for a JPEG's 64 KiB."""
-    cut = {key: value[:2000] + "…" if isinstance(value, str) and len(value) > 2000 else value
-           for key, value in metadata.items()}  # fmt: skip
-    return json.dumps({KEY: cut | {"shortened": True}})
+def _text(metadata: dict[str, Any], kind: str) -> str:
+    """The record as JSON that fits into the format: whole, or with long texts and lists cut, or none of it."""
+    shortened = {"shortened": True}
+    tries = (metadata, *(_cut(metadata, most) | shortened for most in _CUTS), shortened)
+    return next(text for text in (json.dumps({KEY: body}) for body in tries) if _fits(text, kind))
 
 
-def save_picture(image: Image.Image, path: Path, metadata: dict[str, Any] | None = None) -> None:
+def _fits(text: str, kind: str) -> bool:
+    return len(text) <= _ROOM[kind]  # ASCII, so a letter is a byte
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _cut(part, most) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(part, most) for part in value[:most]]
+    return value[:most] + "…" if isinstance(value, str) and len(value) > most else value
+
+
+def save_picture(
+    image: Image.Image, path: Path, metadata: dict[str, Any] | None = None, *, overwrite: bool = True
+) -> None:  # fmt: skip
     """Write a picture whole or not at all, in the format its suffix names.
 
     Raises:
         OptionError: an unknown suffix.
+        FileExistsError: without `overwrite`, the file is there, perhaps since a moment ago.
         StorageError: the disk refuses.
     """
     data = encode_picture(image, check_suffix(path), metadata)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
 
 
