@@ -14,7 +14,7 @@ from tests.cli.conftest import Cli
 
 KEYS = {
     "shift_x", "shift_y", "scale", "rotation", "untouched_psnr", "quality", "overlap", "untouched_share", "reason",
-    "untouched_reason", "size", "resized_from",
+    "untouched_reason", "whole_psnr", "outside_psnr", "outside_share", "size", "resized_from",
 }  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from inkontext.cli import evaluating as e
 def alignment(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The picture before the edit.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="The picture after it, of the same shape.")],
+    mask: Annotated[
+        Path | None, typer.Option(help="White where the edit was free; the error outside is given too.")
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -29,11 +32,13 @@ def alignment(
 
     from inkontext.evaluation.alignment.measure import at_size_of, measure
     from inkontext.evaluation.alignment.report import report_of, write_report
+    from inkontext.geometry import read_mask
     from inkontext.safety.pictures import read_picture
 
     first, second = read_picture(before).rgb, read_picture(after).rgb
     fitted = at_size_of(first, second)
-    found = measure(np.asarray(first), np.asarray(fitted)).as_dict()
+    free = None if mask is None else np.asarray(read_mask(mask, first.size, "white")) > 0
+    found = measure(np.asarray(first), np.asarray(fitted), free).as_dict()
     resized = None if fitted is second else list(second.size)
     body = {**found, "size": list(first.size), "resized_from": resized}
     e.tell(report_of(body), body, json)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from inkontext.evaluation.kontextbench.run import Evaluation
     from inkontext.evaluation.kontextbench.systems import System
 
-_METRICS = "untouched_psnr,shift,text_similarity,text_exact,identity,clip_image,clip_text,dino"
+_METRICS = (
+    "untouched_psnr,whole_psnr,outside_psnr,shift,text_similarity,text_exact,identity,identity_or_0,clip_image,"
+    "clip_text,dino"
+)
 
 
 def kontextbench(
@@ -31,7 +34,10 @@ def kontextbench(
     shard: Annotated[str | None, typer.Option(help="I/N: rows I, I+N, ...; machines may share one --out.")] = None,
     merge: Annotated[Path | None, typer.Option(help="Join the folders of shards: --merge DIR DIR ...")] = None,
     metrics: Annotated[str | None, typer.Option(help=f"Some of {_METRICS.replace(',', ', ')}.")] = None,
-    face_model: Annotated[Path | None, typer.Option(help="AuraFace's folder, for identity.")] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of KEY.png, white where the edit is free, for outside_psnr.")
+    ] = None,
+    face_model: Annotated[Path | None, typer.Option(help="AuraFace's folder, for identity and identity_or_0.")] = None,
     clip: Annotated[Path | None, typer.Option(help="Folder of a CLIP model, for clip_image and clip_text.")] = None,
     dino: Annotated[Path | None, typer.Option(help="Folder of a DINO model, for dino.")] = None,
     seed: e.KeySeed = 0,
@@ -45,7 +51,7 @@ def kontextbench(
 ) -> None:
     """KontextBench: edit its pictures, or take another system's, and score them by category."""
     sampling = steps, guidance, true_cfg
-    chosen = any(value is not None for value in (limit, categories, shard, metrics, outputs, *sampling))
+    chosen = any(value is not None for value in (limit, categories, shard, metrics, outputs, masks, *sampling))
     _check(further or [], merge, chosen)
     e.check_source(outputs, sampling)
     e.check_seed(seed)
@@ -62,7 +68,8 @@ def kontextbench(
     bench = open_bench(data)
     from inkontext.evaluation.kontextbench.metrics import metrics_named
 
-    measures = metrics_named(e.listed(_METRICS if metrics is None else metrics), face_model, clip, dino, device)
+    names = e.listed(_METRICS if metrics is None else metrics)
+    measures = metrics_named(names, face_model, clip, dino, device, masks)
     system = _system(model, outputs, device, dtype, sampling, seed)
     _show(_run(bench, system, measures, selection, seed, part, out), json)
 

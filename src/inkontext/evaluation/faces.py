@@ -56,9 +56,11 @@ def likeness(embedder: Embedder, before: Image.Image, after: Image.Image) -> Sco
     """Cosine between the faces of two pictures, in [−1, 1]; missing where one has none."""
     first, second = embedder.embed(before), embedder.embed(after)
     seen = {"reference_faces": first.among if first else 0, "output_faces": second.among if second else 0}
-    if first is None or second is None:
-        return Score(None, f"no face in the {'reference' if first is None else 'output'}", seen)
-    return Score(float(first.vector @ second.vector), evidence=seen)
+    if first is None:
+        return Score(None, "no face in the reference", seen)
+    if second is None:
+        return Score(None, "no face in the output", seen, judged=0.0)
+    return Score(float(first.vector @ second.vector), evidence=seen, judged=1.0)
 
 
 class AuraFace:

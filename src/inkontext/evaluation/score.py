@@ -13,11 +13,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Score:
-    """A value, or None and why there is none; with the raw evidence behind it, as plain values."""
+    """A value, or None and why there is none; with the raw evidence behind it, as plain values.
+
+    `judged`: the share of the output that the value is of, where the output itself decided that; 0 where it left
+    nothing to judge. None where it has no such say.
+    """
 
     value: float | None
     reason: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    judged: float | None = None
 
 
 class Last(Generic[T]):

@@ -189,12 +189,15 @@ def figures(
     reasons: Sequence[str | None],
     is_share: bool,
     sources: Sequence[Hashable] | None = None,
+    judged: Sequence[float | None] | None = None,
 ) -> dict[str, Any]:
     """One cell of the table.
 
     n: scores there are; missing: those there are not, with their reasons counted. mean, and its 95 % `interval` over
-    the sources (each score its own where none are given); None where there is too little to tell.
+    the sources (each score its own where none are given); None where there is too little to tell. judged: the mean
+    share that was judged, where outputs decided it (`Score.judged`), with those that left nothing to judge; else None.
     """
+    shares = [part for part in judged or () if part is not None]
     own = range(len(scores)) if sources is None else sources
     there = [(score, source) for score, source in zip(scores, own, strict=True) if score is not None]
     values, origin = [score for score, _ in there], [source for _, source in there]
@@ -204,6 +207,7 @@ def figures(
         "n": len(there),
         "sources": len(set(origin)),
         "missing": len(scores) - len(there),
+        "judged": round(sum(shares) / len(shares), DIGITS) if shares else None,
         "reasons": dict(sorted(lost.items())),
         "mean": round(sum(values) / len(values), DIGITS) if there else None,
         "interval": [round(end, DIGITS) for end in ends[:2]] if ends else None,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
 from skimage.transform import AffineTransform
 from skimage.transform import warp as resample
 
@@ -184,6 +185,41 @@ def test_the_untouched_error_is_that_of_the_pixels_outside_the_edit() -> None:
     found = measure(before.astype(np.uint8), after.astype(np.uint8))
     assert found.untouched_psnr == pytest.approx(expected, abs=0.05)
     assert found.untouched_share == pytest.approx(outside.mean(), abs=0.05)
+
+
+def attacked(before: np.ndarray, share: float) -> np.ndarray:
+    """The picture with the top of it replaced by noise, that share of its area."""
+    after = before.copy()
+    top = round(share * len(before))
+    after[:top] = np.random.default_rng(0).integers(0, 256, after[:top].shape)
+    return after
+
+
+def test_noise_that_is_taken_for_an_edit_shows_in_the_share_and_in_what_it_cannot_choose() -> None:
+    """62 % of the picture destroyed: the judged rest is whole (99 dB), the picture is not."""
+    before = photo("astronaut", 200, 200)
+    after = attacked(before, 0.62)
+    free = np.zeros((200, 200), bool)
+    free[:20] = True  # what was asked for is a tenth
+    found = measure(before, after, free)
+    assert found.untouched_psnr == 99 and found.untouched_share == pytest.approx(0.37, abs=0.03)
+    assert found.whole_psnr == pytest.approx(peak_signal_noise_ratio(before, after), abs=1e-6)
+    assert found.outside_psnr == pytest.approx(peak_signal_noise_ratio(before[20:], after[20:]), abs=1e-6)
+    assert found.whole_psnr is not None and found.whole_psnr < 12
+    assert found.outside_psnr is not None and found.outside_psnr < 12
+    assert found.outside_share == pytest.approx(0.9)
+    honest = measure(before, attacked(before, 0.1), free)
+    assert honest.outside_psnr == 99 and honest.untouched_psnr == 99
+    assert measure(before, after).outside_psnr is None and measure(before, before).whole_psnr == 99
+    everything = measure(before, after, np.ones((200, 200), bool))
+    assert everything.outside_psnr is None and everything.outside_share == 0
+
+
+def test_a_mask_of_another_kind_or_size() -> None:
+    before = photo("coffee", 64, 64)
+    for mask in (np.zeros((64, 63), bool), np.zeros((64, 64), np.uint8)):
+        with pytest.raises(PictureError, match="a mask of bool"):
+            measure(before, before, mask)
 
 
 def test_a_drift_counts_at_the_untouched_places_and_is_no_edit() -> None:

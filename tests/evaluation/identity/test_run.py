@@ -85,7 +85,13 @@ def test_pictures_against_numpy(tmp_path: Path) -> None:
     assert cell["reasons"] == {"no face in the edit": 1} and cell["interval"] is None
     assert second["evidence"]["face"] == {"before": {"faces": 1}, "after": {"faces": 0}}
     none = evaluate(read_pairs([str(two), str(one)]), VIEWS)["rows"][0]
-    assert none["scores"]["face"] is None and none["reasons"] == {"face": "no face in the first picture"}
+    assert none["scores"]["face"] is None and none["reasons"] == dict.fromkeys(
+        ("face", "face_or_0"), "no face in the first picture"
+    )
+    assert first["scores"]["face_or_0"] == first["scores"]["face"] and second["scores"]["face_or_0"] == 0.0
+    assert cell["judged"] == 0.5 and first["judged"] == {"face": 1.0} and second["judged"] == {"face": 0.0}
+    strict = body["systems"]["pictures"]["turns"]["1"]["scores"]["face_or_0"]
+    assert strict["n"] == 2 and strict["mean"] == pytest.approx(cosine(RED, PURPLE) / 2, abs=1e-6)
     assert str(tmp_path) not in json.dumps(body)
 
 
@@ -129,7 +135,7 @@ def test_the_page(systems: Path) -> None:
     assert page.count("<svg") == 2 and page.count("<img") == 2 * 3 * 4
     assert (systems / "one/pictures/01-0002-03.png").is_file() and "item-2: face 1.000, " in page
     table = report_of(body).sections[0]
-    assert isinstance(table, Table) and len(table.rows) == 2 * 3 * 2
+    assert isinstance(table, Table) and len(table.rows) == 2 * 3 * 3
     assert not any("different items" in note for note in table.notes)
     plain(systems / "slow/item-1/turn-10.png", *GREEN)
     (systems / "fast/item-0/turn-1.png").write_bytes(b"no picture")
@@ -204,7 +210,10 @@ def test_a_function_of_ones_own(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert body["rows"][2]["evidence"]["own"]["after"] == {"error": "ZeroDivisionError: blue"}
     uneven = FunctionView(Plugin(lambda p: [1.0] * (1 + p.getpixel((0, 0))[0] // 100), {}))
-    assert evaluate(read_pairs(paths[:2]), [uneven])["rows"][0]["reasons"] == {"own": "the vectors differ in length"}
+    reasons = evaluate(read_pairs(paths[:2]), [uneven])["rows"][0]["reasons"]
+    assert reasons == dict.fromkeys(("own", "own_or_0"), "the vectors differ in length")
+    # An edit that shows nothing counts as 0; a function that fails is not the edit's doing.
+    assert [row["scores"]["own_or_0"] for row in body["rows"][1:]] == [0.0, None, None]
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from inkontext.errors import OptionError
 from inkontext.evaluation.keyed import Given, noise_seed
@@ -19,6 +22,7 @@ from inkontext.evaluation.kontextbench.report import report_of
 from inkontext.evaluation.kontextbench.run import Evaluation, evaluate
 from inkontext.evaluation.kontextbench.summary import summary
 from inkontext.evaluation.kontextbench.systems import Editor
+from inkontext.evaluation.report import shown
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.statistics import wilson
 from inkontext.evaluation.world.systems import ModelSystem, NoPicture
@@ -109,6 +113,34 @@ def test_a_metric_that_cannot_work_is_missing_with_its_reason(bench: Bench, metr
     (reason, count), *none = cell["reasons"].items()
     assert count == 2 and reason == told["metrics"]["identity"]["unavailable"] and not none
     assert {row["scores"].get("identity", "no") for row in told["rows"]} == {None, "no"}
+
+
+class Attack(Noisy):
+    """The reference, of which 62 % is replaced by noise."""
+
+    def make(self, item: Item, reference: Image.Image) -> Image.Image | NoPicture:
+        pixels = np.asarray(reference).copy()
+        top = round(0.62 * len(pixels))
+        pixels[:top] = np.random.default_rng(0).integers(0, 256, pixels[:top].shape)
+        return Image.fromarray(pixels)
+
+
+def test_pictures_of_noise_do_not_pass_for_untouched_ones(bench: Bench, made: Path, tmp_path: Path) -> None:
+    """The untouched part is perfect by its own choice; beside it stands how little it is, and what it cannot choose."""
+    metrics = metrics_named(("untouched_psnr", "whole_psnr", "outside_psnr"), masks=made / "masks")
+    result = evaluate(bench, Attack(), metrics, Selection(("local", "text")), out=tmp_path)
+    console = Console(width=200, record=True, file=io.StringIO())
+    report_of(result.body, {}).show(console)
+    printed, page = console.export_text(), (tmp_path / "report.html").read_text()
+    for category in ("local", "text"):
+        cells = result.body["by_category"][category]["metrics"]
+        assert cells["untouched_psnr"]["mean"] > 60 and cells["untouched_psnr"]["judged"] < 0.5
+        assert cells["whole_psnr"]["mean"] < 15 and cells["outside_psnr"]["mean"] < 15
+        assert cells["whole_psnr"]["judged"] is None
+        share = shown(100 * cells["untouched_psnr"]["judged"])
+        line = next(line for line in printed.splitlines() if category in line and "untouched_psnr" in line)
+        assert share in line.split() and f"<td>{share}</td>" in page
+    assert "judged %" in printed and "judged %" in page and "whole_psnr" in page
 
 
 def test_zero_is_a_score_and_missing_is_none(bench: Bench, folder: Path, tmp_path: Path) -> None:

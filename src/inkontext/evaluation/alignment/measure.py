@@ -16,7 +16,7 @@ from PIL import Image
 from inkontext.errors import PictureError
 from inkontext.evaluation.alignment.registration import register
 from inkontext.evaluation.alignment.resampling import Similarity
-from inkontext.evaluation.alignment.untouched import untouched
+from inkontext.evaluation.alignment.untouched import psnr_over, untouched
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Alignment:
         untouched_share: share of AFTER's area that was judged left alone.
         reason: why there is no shift, scale and rotation.
         untouched_reason: why there is no `untouched_psnr`.
+        whole_psnr: dB, AFTER against BEFORE at the same place, over the whole picture; at most 99.
+        outside_psnr: the same outside the mask; None without one, or where it leaves nothing.
+        outside_share: share of the area outside the mask.
     """
 
     shift_x: float | None
@@ -46,17 +49,21 @@ class Alignment:
     untouched_share: float
     reason: str | None
     untouched_reason: str | None
+    whole_psnr: float | None = None
+    outside_psnr: float | None = None
+    outside_share: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain values, numbers to six decimals."""
         return {k: round(v, 6) + 0.0 if isinstance(v, float) else v for k, v in asdict(self).items()}
 
 
-def measure(before: np.ndarray, after: np.ndarray) -> Alignment:
+def measure(before: np.ndarray, after: np.ndarray, mask: np.ndarray | None = None) -> Alignment:
     """Measure how AFTER lies over BEFORE.
 
     Args:
         before, after: uint8 `[H, W, 3]` of one size.
+        mask: bool `[H, W]`, what the edit was free to change.
 
     Raises:
         PictureError: the arrays are of another kind, or of different sizes.
@@ -66,6 +73,10 @@ def measure(before: np.ndarray, after: np.ndarray) -> Alignment:
             raise PictureError(f"alignment needs uint8 pictures [H, W, 3], not {picture.dtype} {list(picture.shape)}")
     if before.shape != after.shape:
         raise PictureError("alignment needs pictures of one size; bring AFTER to BEFORE's size first")
+    if mask is not None and (mask.dtype != bool or mask.shape != before.shape[:2]):
+        raise PictureError(
+            f"alignment needs a mask of bool [H, W], the pictures' size, not {mask.dtype} {[*mask.shape]}"
+        )
     found = register(before, after)
     rest = untouched(before, after, found.similarity)
     move = found.similarity
@@ -80,6 +91,9 @@ def measure(before: np.ndarray, after: np.ndarray) -> Alignment:
         untouched_share=rest.share,
         reason=found.reason,
         untouched_reason=rest.reason,
+        whole_psnr=psnr_over(before, after),
+        outside_psnr=None if mask is None else psnr_over(before, after, lambda rows: ~mask[rows]),
+        outside_share=None if mask is None else 1 - float(mask.mean()),
     )
 
 

@@ -25,7 +25,9 @@ def report_of(body: dict[str, Any]) -> Report:
         ("scale", _told(body["scale"], 5), ""),
         ("rotation, counter-clockwise", _told(body["rotation"], 3), "degrees"),
         ("PSNR of the untouched part", _told(body["untouched_psnr"], 2), "dB"),
-        ("untouched part", _told(body["untouched_share"], 3), "of the picture"),
+        ("untouched part, as judged from AFTER", _told(body["untouched_share"], 3), "of the picture"),
+        ("PSNR of the whole picture", _told(body["whole_psnr"], 2), "dB"),
+        *_outside(body),
         ("overlap", _told(body["overlap"], 3), "of BEFORE"),
         ("quality", _told(body["quality"], 3), "0 to 1"),
     ]
@@ -34,6 +36,15 @@ def report_of(body: dict[str, Any]) -> Report:
         (w, h), (w2, h2) = body["size"], body["resized_from"]
         notes.append(f"AFTER is {w2}x{h2} pixels and was resized to BEFORE's {w}x{h}")
     return Report("Alignment", {}, [Table("From BEFORE to AFTER", ("measure", "value", "unit"), rows, notes)])
+
+
+def _outside(body: dict[str, Any]) -> list[tuple[str, str | None, str]]:
+    if body["outside_share"] is None:
+        return []
+    return [
+        ("PSNR outside the mask", _told(body["outside_psnr"], 2), "dB"),
+        ("outside the mask", _told(body["outside_share"], 3), "of the picture"),
+    ]
 
 
 def write_report(body: dict[str, Any], before: Image.Image, after: Image.Image, folder: Path) -> Path:

@@ -1,12 +1,15 @@
-"""The error of what an edit left alone.
+"""The error of what an edit left alone, and errors over places that the edited picture has no say in.
 
 A pixel was left alone where AFTER resembles BEFORE, either at the same place or at the place that the content came
 from; so that a picture that drifted as a whole is not taken for one that was edited everywhere. The error over these
-pixels is then that of the plain comparison, at the same place: a drift counts.
+pixels is then that of the plain comparison, at the same place: a drift counts. What is judged is so chosen from the
+judged picture: error that looks like an edit does not count. Therefore the share goes with the figure, and `psnr_over`
+the whole picture, or outside a mask that was given, beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,16 +46,27 @@ def untouched(before: np.ndarray, after: np.ndarray, move: Similarity | None) ->
     share = float(kept.mean())
     if share < _LEAST:
         return Untouched(None, share, "no untouched region was found")
+    lines, columns = (np.minimum(np.arange(n) // factor, m - 1) for n, m in zip(before.shape, kept.shape, strict=False))
+    return Untouched(psnr_over(before, after, lambda rows: kept[np.ix_(lines[rows], columns)]), share, None)
+
+
+def psnr_over(
+    before: np.ndarray, after: np.ndarray, where: Callable[[slice], np.ndarray] | None = None
+) -> float | None:
+    """PSNR (peak 255) of uint8 pictures `[H, W, 3]` at the same place, at most `HIGHEST` dB; None over no pixel.
+
+    Args:
+        where: the pixels that count of some rows, bool `[rows, W]`; None for all.
+    """
     total, count = 0.0, 0
     for top in range(0, before.shape[0], _ROWS):
         rows = slice(top, top + _ROWS)
-        lines = np.minimum(np.arange(before.shape[0])[rows] // factor, kept.shape[0] - 1)
-        columns = np.minimum(np.arange(before.shape[1]) // factor, kept.shape[1] - 1)
-        mask = kept[np.ix_(lines, columns)]
-        error = before[rows][mask].astype(np.float64) - after[rows][mask]
+        of = slice(None) if where is None else where(rows)
+        error = before[rows][of].astype(np.float64) - after[rows][of]
         total, count = total + float((error**2).sum()), count + error.size
-    psnr = HIGHEST if total == 0 else min(HIGHEST, 10 * float(np.log10(255**2 * count / total)))
-    return Untouched(psnr, share, None)
+    if not count:
+        return None
+    return HIGHEST if total == 0 else min(HIGHEST, 10 * float(np.log10(255**2 * count / total)))
 
 
 def left_alone(before: np.ndarray, after: np.ndarray, move: Similarity | None) -> tuple[np.ndarray, int]:

@@ -38,7 +38,8 @@ def _table(body: dict[str, Any]) -> Table:
             for name, cell in at["scores"].items():
                 ends = cell["interval"]
                 told = f"{ends[0]:.4g} – {ends[1]:.4g}" if ends else None
-                counts = [cell["n"], cell["sources"], cell["missing"]]
+                judged = None if cell["judged"] is None else 100 * cell["judged"]
+                counts = [cell["n"], cell["missing"], judged]
                 lines.append([system, int(turn), name, *counts, cell["mean"], told])
                 why.update({f"{name}: {reason}": count for reason, count in cell["reasons"].items()})
     notes = [f"missing {count}: {reason}" for reason, count in sorted(why.items())]
@@ -46,7 +47,8 @@ def _table(body: dict[str, Any]) -> Table:
     if not _comparable(body):
         notes.append("the systems have scores of different items; compare them with care")
     notes.append("mean cosine to the first picture, over the items that have one; 95 % interval: over first pictures")
-    columns = ("system", "turn", "embedder", "n", "pictures", "missing", "mean", "95 % interval")
+    notes.append("judged %: of the edits whose first picture can be compared; NAME_or_0 counts the rest as 0")
+    columns = ("system", "turn", "embedder", "n", "missing", "judged %", "mean", "95 % interval")
     return Table("Identity", columns, lines, notes)
 
 

@@ -30,18 +30,26 @@ Watch = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture's unit vector `[D]`, or None and why there is none."""
+    """A picture's unit vector `[D]`, or None and why there is none; `is_blank`: because there is nothing to see."""
 
     vector: np.ndarray | None
     reason: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    is_blank: bool = False
 
 
 class View(Protocol):
-    """One way to turn a picture into a vector. `identity`: all that its vectors depend on."""
+    """One way to turn a picture into a vector.
+
+    Attributes:
+        identity: all that its vectors depend on.
+        may_see_nothing: whether a picture may have no vector; a second score, NAME_or_0, then counts an edit without
+            one as 0, so that no edit leaves the mean by losing what is compared.
+    """
 
     name: str
     identity: dict[str, Any]
+    may_see_nothing: bool
 
     def available(self) -> str | None:
         """None where it can work, else why not."""
@@ -61,7 +69,7 @@ class Network(Protocol):
 class FaceView:
     """The largest face."""
 
-    name = "face"
+    name, may_see_nothing = "face", True
 
     def __init__(self, embedder: faces.Embedder) -> None:
         self.embedder, self.identity = embedder, embedder.identity
@@ -72,12 +80,14 @@ class FaceView:
     def see(self, picture: Image.Image) -> Seen:
         face = self.embedder.embed(picture)
         if face is None:
-            return Seen(None, "no face", {"faces": 0})
+            return Seen(None, "no face", {"faces": 0}, is_blank=True)
         return Seen(face.vector, evidence={"faces": face.among})
 
 
 class WholeView:
     """The whole picture through a network: for objects, drawn characters, animals."""
+
+    may_see_nothing = False
 
     def __init__(self, name: str, network: Network) -> None:
         self.name, self.network, self.identity = name, network, network.identity
@@ -92,7 +102,7 @@ class WholeView:
 class FunctionView:
     """A function of the user's, picture -> vector of any length, or None where there is nothing to see."""
 
-    name = "own"
+    name, may_see_nothing = "own", True
 
     def __init__(self, plugin: Plugin) -> None:
         self.function, self.identity = plugin.function, plugin.identity
@@ -107,7 +117,7 @@ class FunctionView:
         except Exception as error:  # noqa: BLE001 - the user's code may fail in any way; the run goes on
             return Seen(None, f"the function failed ({type(error).__name__})", {"error": told(error)})
         if vector is None:
-            return Seen(None, "the function saw nothing")
+            return Seen(None, "the function saw nothing", is_blank=True)
         length = float(np.linalg.norm(vector))
         if not np.isfinite(length) or length == 0:
             return Seen(None, "the function's vector is zero or not finite")
@@ -140,7 +150,7 @@ def evaluate(collection: Collection, views: Sequence[View], watch: Watch | None 
             "pillow": PIL.__version__,
         },
         "problems": [asdict(problem) for problem in collection.problems] + _problems(rows),
-        "systems": _summary(rows, [view.name for view in compare.views]),
+        "systems": _summary(rows, compare.names),
         "rows": rows,
     }  # fmt: skip
 
@@ -150,6 +160,7 @@ class _Comparison:
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views = views
+        self.names = [name for v in views for name in (v.name, *[f"{v.name}_or_0"] * v.may_see_nothing)]
         self._first: dict[Path, dict[str, Seen] | str] = {}
         self._sizes: dict[Path, tuple[int, int]] = {}
         self._subjects: dict[Path, int] = {}
@@ -168,6 +179,9 @@ class _Comparison:
             scores = {view.name: Score(None, "no picture") for view in self.views}
         else:
             scores = {view.name: _cosine(before[view.name], after[view.name]) for view in self.views}
+        for view in self.views:
+            if view.may_see_nothing:
+                scores[f"{view.name}_or_0"] = _or_zero(scores[view.name])
         size, own = self._sizes.get(first), self._sizes.get(path)
         return {
             "system": series.system,
@@ -180,6 +194,7 @@ class _Comparison:
             "other_size_than": list(size) if size and own and size != own else None,
             "scores": {n: None if s.value is None else round(s.value, DIGITS) for n, s in scores.items()},
             "reasons": {n: s.reason for n, s in scores.items() if s.value is None},
+            "judged": {v.name: j for v in self.views if v.may_see_nothing and (j := scores[v.name].judged) is not None},
             "evidence": {n: s.evidence for n, s in scores.items() if s.evidence},
         }
 
@@ -195,13 +210,18 @@ class _Comparison:
 
 def _cosine(before: Seen, after: Seen) -> Score:
     evidence = {name: seen.evidence for name, seen in (("before", before), ("after", after)) if seen.evidence}
-    for seen, place in ((before, "the first picture"), (after, "the edit")):
-        if seen.vector is None:
-            return Score(None, f"{seen.reason} in {place}", evidence)
-    assert before.vector is not None and after.vector is not None
+    if before.vector is None:
+        return Score(None, f"{before.reason} in the first picture", evidence)
+    if after.vector is None:
+        return Score(None, f"{after.reason} in the edit", evidence, judged=0.0 if after.is_blank else None)
     if before.vector.shape != after.vector.shape:
         return Score(None, "the vectors differ in length", evidence)
-    return Score(float(before.vector @ after.vector), evidence=evidence)
+    return Score(float(before.vector @ after.vector), evidence=evidence, judged=1.0)
+
+
+def _or_zero(found: Score) -> Score:
+    """The same with 0, as between strangers, where only the edit has nothing to compare."""
+    return Score(0.0) if found.judged == 0 else Score(found.value, found.reason)
 
 
 def _problems(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
@@ -227,7 +247,7 @@ def _summary(rows: Sequence[dict[str, Any]], views: Sequence[str]) -> dict[str, 
             at = [row for row in own if row["turn"] == turn]
             scores = {
                 name: figures([row["scores"][name] for row in at], [row["reasons"].get(name) for row in at], False,
-                              [row["subject"] for row in at])
+                              [row["subject"] for row in at], [row["judged"].get(name) for row in at])
                 for name in views
             }  # fmt: skip
             unread = sum(row["missing"] is not None for row in at)

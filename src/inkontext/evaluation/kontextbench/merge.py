@@ -96,5 +96,5 @@ def _absent(item: Item, settings: dict[str, Any]) -> Row:
         "key": item.key, "category": item.category, "instruction": item.instruction, "file_name": item.file_name,
         "image_idx": item.image_idx, "prompt_idx": item.prompt_idx, "noise_seed": None,
         "missing": why, "refused": None, "resized_from": None,
-        "scores": dict.fromkeys(names), "reasons": dict.fromkeys(names, why), "evidence": {},
+        "scores": dict.fromkeys(names), "reasons": dict.fromkeys(names, why), "judged": {}, "evidence": {},
     }  # fmt: skip

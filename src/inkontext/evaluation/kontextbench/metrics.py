@@ -6,6 +6,7 @@ A score that could not be taken is None with a reason; it is never zero.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from inkontext.errors import OptionError
+from inkontext.errors import MaskError, OptionError, PictureError
+from inkontext.evaluation.alignment.untouched import psnr_over
 from inkontext.evaluation.faces import NEEDS, AuraFace, Embedder, likeness
 from inkontext.evaluation.kontextbench.data import PUBLISHED, Item
 from inkontext.evaluation.reading import Reader, exact_score, near_score
 from inkontext.evaluation.score import Last, Score
+from inkontext.geometry import read_mask
 from inkontext.reading import asked_words
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", "Clip", "Dino")
 NAMES: Final = (
-    "untouched_psnr", "shift", "text_similarity", "text_exact", "identity", "clip_image", "clip_text", "dino",
+    "untouched_psnr", "whole_psnr", "outside_psnr", "shift", "text_similarity", "text_exact", "identity",
+    "identity_or_0", "clip_image", "clip_text", "dino",
 )  # fmt: skip
 ALL: Final = tuple(PUBLISHED)
 
@@ -78,7 +82,47 @@ class UntouchedPSNR(_Alignment):
 
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         found = self._measured(reference, output)
-        return Score(found.untouched_psnr, found.untouched_reason, found.as_dict())
+        share = found.untouched_share
+        return Score(found.untouched_psnr, found.untouched_reason, found.as_dict(), judged=share)
+
+
+class WholePSNR(_Alignment):
+    """PSNR against the reference over the whole picture, of which no output can choose a part; the edit counts too."""
+
+    name, unit, higher_is_better = "whole_psnr", "dB", True
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        return Score(self._measured(reference, output).whole_psnr)
+
+
+class OutsidePSNR:
+    """PSNR against the reference outside the row's mask, KEY.png, white where the edit is free."""
+
+    name, unit, higher_is_better, is_share = "outside_psnr", "dB", True, False
+    categories: tuple[str, ...] = ("local", "text")
+
+    def __init__(self, masks: Path | None) -> None:
+        """Raises OptionError where `masks` is no folder with a PNG in it."""
+        self.masks = masks
+        files = sorted(masks.glob("*.png")) if masks else []
+        if masks and not files:
+            raise OptionError(f"'{masks}' is no folder with masks; give --masks one that holds KEY.png for each row")
+        digest = hashlib.sha256(b"".join(hashlib.sha256(f.name.encode() + f.read_bytes()).digest() for f in files))
+        self.identity: dict[str, Any] = {"masks": digest.hexdigest()[:16]} if masks else {}
+
+    def available(self) -> str | None:
+        return "no masks; --masks FOLDER" if self.masks is None else None
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        assert self.masks is not None
+        try:
+            mask = read_mask(self.masks / f"{item.key}.png", reference.size, "white")
+        except (MaskError, PictureError) as error:
+            return Score(None, "no usable mask", {"error": str(error).replace(str(self.masks), "masks")})
+        free = np.asarray(mask) > 0
+        before, after = (np.asarray(p.convert("RGB")) for p in (reference, _fitted(reference, output)))
+        value = psnr_over(before, after, lambda rows: ~free[rows])
+        return Score(value, "the mask covers the whole picture" if value is None else None)
 
 
 class Shift(_Alignment):
@@ -96,12 +140,15 @@ class Shift(_Alignment):
 def _aligned(reference: Image.Image, output: Image.Image) -> Alignment:
     from inkontext.evaluation.alignment.measure import measure
 
-    after = output if output.size == reference.size else output.resize(reference.size, Image.Resampling.BICUBIC)
-    return measure(np.asarray(reference.convert("RGB")), np.asarray(after.convert("RGB")))
+    return measure(np.asarray(reference.convert("RGB")), np.asarray(_fitted(reference, output).convert("RGB")))
+
+
+def _fitted(reference: Image.Image, output: Image.Image) -> Image.Image:
+    return output if output.size == reference.size else output.resize(reference.size, Image.Resampling.BICUBIC)
 
 
 class Identity:
-    """Cosine between the faces of reference and output, in [−1, 1]."""
+    """Cosine between the faces of reference and output, in [−1, 1]; missing where the output has none."""
 
     name, unit, higher_is_better, is_share = "identity", "cosine", True, False
     categories: tuple[str, ...] = ("character",)
@@ -116,6 +163,17 @@ class Identity:
     def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
         assert self.embedder is not None
         return likeness(self.embedder, reference, output)
+
+
+class IdentityOrZero(Identity):
+    """The same with 0, as between strangers, where the reference has a face and the output none: no output can leave
+    the mean by losing the face."""
+
+    name = "identity_or_0"
+
+    def score(self, item: Item, reference: Image.Image, output: Image.Image) -> Score:
+        found = super().score(item, reference, output)
+        return Score(0.0 if found.judged == 0 else found.value, None if found.judged == 0 else found.reason)
 
 
 class _Text:
@@ -205,15 +263,17 @@ def metrics_named(
     clip: Path | None = None,
     dino: Path | None = None,
     device: str | None = None,
+    masks: Path | None = None,
 ) -> list[Metric]:
     """The metrics of these names, those that cannot work included: they say so.
 
     Args:
         face_model: AuraFace's folder. clip, dino: folders of a CLIPModel and of a self-supervised image model.
         device: where the embedding networks run.
+        masks: folder of KEY.png, white where a row's edit is free.
 
     Raises:
-        OptionError: no such metric, or a folder holds no such model.
+        OptionError: no such metric, or a folder holds no such model, or no mask.
     """
     if not names or len(set(names)) < len(names):
         raise OptionError(f"name each metric once, among {', '.join(NAMES)}")
@@ -224,9 +284,10 @@ def metrics_named(
     reader, aligned = Reader(), Last(_aligned)
     clip_model = Clip(clip, device) if clip and {"clip_image", "clip_text"} & set(names) else None
     dino_model = Dino(dino, device) if dino and "dino" in names else None
-    face = AuraFace(face_model) if face_model and "identity" in names else None
+    face = AuraFace(face_model) if face_model and {"identity", "identity_or_0"} & set(names) else None
     every: tuple[Metric, ...] = (
-        UntouchedPSNR(aligned), Shift(aligned), TextSimilarity(reader), TextExact(reader), Identity(face),
+        UntouchedPSNR(aligned), WholePSNR(aligned), OutsidePSNR(masks if "outside_psnr" in names else None),
+        Shift(aligned), TextSimilarity(reader), TextExact(reader), Identity(face), IdentityOrZero(face),
         ClipImage(clip_model), ClipText(clip_model), DinoImage(dino_model),
     )  # fmt: skip
     return [metric for metric in every if metric.name in names]

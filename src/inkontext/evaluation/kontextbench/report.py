@@ -65,12 +65,17 @@ def _scores(body: dict[str, Any]) -> Table:
             ends = cell["interval"]
             label = f"{name}, {metric['unit']} {'↑' if metric['higher_is_better'] else '↓'}"
             told = f"{ends[0]:.4g} – {ends[1]:.4g}" if ends else None
-            lines.append([category, label, cell["n"], cell["sources"], cell["missing"], cell["mean"], told])
+            judged = None if cell["judged"] is None else 100 * cell["judged"]
+            lines.append([category, label, cell["n"], cell["missing"], judged, cell["mean"], told])
             for reason, count in cell["reasons"].items():
                 why[f"{name}: {reason}"] = why.get(f"{name}: {reason}", 0) + count
     notes = [f"missing {count}: {reason}" for reason, count in sorted(why.items())]
     notes.append("means over the scores there are; 95 % intervals: over the reference pictures, which rows share")
-    columns = ("category", "metric", "n", "pictures", "missing", "mean", "95 % interval")
+    notes.append(
+        "judged %: how much of the outputs the mean is of, where the outputs themselves decide that; read it with "
+        "whole_psnr, outside_psnr and identity_or_0, in which they have no say"
+    )
+    columns = ("category", "metric", "n", "missing", "judged %", "mean", "95 % interval")
     return Table("Scores", columns, lines, notes)
 
 

@@ -173,6 +173,7 @@ def row_of(
         "resized_from": list(made.size) if resized and isinstance(made, Image.Image) else None,
         "scores": {name: None if s.value is None else round(s.value, DIGITS) for name, s in scores.items()},
         "reasons": {name: s.reason for name, s in scores.items() if s.value is None},
+        "judged": {name: round(s.judged, DIGITS) for name, s in scores.items() if s.judged is not None},
         "evidence": {name: s.evidence for name, s in scores.items() if s.evidence},
     }
 

@@ -47,7 +47,8 @@ def summary(rows: Sequence[Row], metrics: dict[str, dict[str, Any]], category: s
         "resized": sum(row["resized_from"] is not None for row in rows),
         "metrics": {
             name: figures([row["scores"][name] for row in rows], [row["reasons"].get(name) for row in rows],
-                          metric["is_share"], [reference_of(row) for row in rows])
+                          metric["is_share"], [reference_of(row) for row in rows],
+                          [row.get("judged", {}).get(name) for row in rows])
             for name, metric in metrics.items() if category in metric["categories"]
         },
     }  # fmt: skip
