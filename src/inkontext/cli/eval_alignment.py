@@ -32,7 +32,7 @@ def alignment(
 
     from inkontext.evaluation.alignment.measure import at_size_of, measure
     from inkontext.evaluation.alignment.report import report_of, write_report
-    from inkontext.geometry import read_mask
+    from inkontext.masking import read_mask
     from inkontext.safety.pictures import read_picture
 
     first, second = read_picture(before).rgb, read_picture(after).rgb

@@ -21,7 +21,7 @@ from inkontext.evaluation.faces import NEEDS, AuraFace, Embedder, likeness
 from inkontext.evaluation.kontextbench.data import PUBLISHED, Item
 from inkontext.evaluation.reading import Reader, exact_score, near_score
 from inkontext.evaluation.score import Last, Score
-from inkontext.geometry import read_mask
+from inkontext.masking import read_mask
 from inkontext.reading import asked_words
 
 if TYPE_CHECKING:
