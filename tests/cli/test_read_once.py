@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from inkontext import loading
+from inkontext.evaluation.world import systems
 from inkontext.pipeline import Pipeline
 from inkontext.safety import pictures
 from inkontext.server.ui.desk import Desk, Wish
+from inkontext.weights import source
 from tests.cli.conftest import Cli
 from tests.session.painter import Painter, painter, start
 
@@ -131,3 +135,47 @@ def test_a_picture_that_is_upright_is_not_turned_again(orientation: int, form: s
     assert pictures.read_picture(once).rgb.tobytes() == once.tobytes()
     assert first_picture(first_picture(here / "a.bin")).tobytes() == first_picture(here / "a.bin").tobytes()
     assert painter().encode(first_picture(here / "a.bin"))[1].source == once.size
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--steps", 1), ("--baseline", "autoencoder"), ("--baseline", "copy"), ("--size", 64, "--steps", 1)],
+    ids=lambda arguments: " ".join(map(str, arguments)),
+)
+def test_a_benchmark_of_the_world(
+    cli: Cli, here: Path, debug_folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[Any, ...]
+) -> None:
+    counts = _counted(monkeypatch, "inkontext.evaluation.world.plan:Plan")
+    done = cli("eval", "world", "-m", debug_folder, "--limit", 1, "--tasks", "local", *arguments, "--json", "a.json")
+    assert done.code == 0
+    assert counts == {"Plan": 1, "resolve": 1}
+
+
+def test_a_benchmark_of_drift(
+    cli: Cli, here: Path, debug_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    counts = _counted(monkeypatch, "inkontext.evaluation.drift.run:Plan")
+    done = cli("eval", "drift", "-m", debug_folder, "--limit", 1, "--turns", 1, "--steps", 1, "--json", "a.json")
+    assert done.code == 0
+    assert counts == {"Plan": 1, "resolve": 1}
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, plan: str) -> Counter[str]:
+    """How often a plan was built and a model's name resolved, wherever that was imported."""
+    counts: Counter[str] = Counter()
+    module, _, name = plan.partition(":")
+    built = getattr(import_module(module), name)
+    before, plain = built.__post_init__, source.resolve
+
+    def post_init(self: Any) -> None:
+        counts[name] += 1
+        before(self)
+
+    def resolve(*given: Any) -> source.Source:
+        counts["resolve"] += 1
+        return plain(*given)
+
+    monkeypatch.setattr(built, "__post_init__", post_init)
+    for place in (source, loading, systems):
+        monkeypatch.setattr(place, "resolve", resolve)
+    return counts

@@ -32,13 +32,13 @@ def drift(
 ) -> None:
     """What many turns cost: a session beside one that feeds every picture back as a PNG."""
     e.check_places(json, out)
-    from inkontext.evaluation.drift.run import Plan
+    from inkontext.evaluation.drift.run import Plan, check_plan
     from inkontext.evaluation.world.systems import ModelSystem
 
     named = e.listed(arms)
-    Plan(64 if size is None else size, turns, seed, limit, named)  # its mistakes before the model's
+    check_plan(size, turns, seed, limit, named)  # its mistakes before the model's
     pipeline = o.load(model, device, dtype, None, None)
-    plan = Plan(size or pipeline.resolution, turns, seed, limit, named)
+    plan = Plan(pipeline.resolution if size is None else size, turns, seed, limit, named)
     result = _run(plan, ModelSystem(pipeline, steps, guidance, true_cfg), out)
     from inkontext.evaluation.drift.report import report_of
 

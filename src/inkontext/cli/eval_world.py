@@ -46,17 +46,17 @@ def world(
     sampling, chosen = (steps, guidance, true_cfg), (quality, candidates, scorer)
     _check(outputs, baseline, any(value is not None for value in (*sampling, *chosen)), json, out)
     from inkontext.data.world import Outside
-    from inkontext.evaluation.world.plan import Plan
+    from inkontext.evaluation.world.plan import Plan, check_plan
 
     wanted = e.listed(tasks)
-    plan = Plan(64 if size is None else size, seed, limit, wanted)  # its mistakes before the model's
+    check_plan(size, seed, limit, wanted)  # its mistakes before the model's
     outside = Outside(photos, emoji) if photos or emoji else None
-    from inkontext.evaluation.world.systems import model_resolution
     from inkontext.weights.source import model_from_environment
 
     name = model or model_from_environment()
-    plan = plan if size is not None else Plan(model_resolution(name), seed, limit, wanted)
-    result = _run(plan, _system(name, outputs, baseline, device, dtype, sampling, chosen, outside), outside, out)
+    system = _system(name, outputs, baseline, device, dtype, sampling, chosen, outside)
+    plan = Plan(_resolution(system, name) if size is None else size, seed, limit, wanted)
+    result = _run(plan, system, outside, out)
     from inkontext.evaluation.world.report import report_of, write_report
 
     e.tell(report_of(result.body, result.seconds), result.body, json)
@@ -98,6 +98,15 @@ def _system(
         return systems.Compressed.from_pretrained(name, choose_device(device))
     best = systems.Best(*chosen, outside) if any(value is not None for value in chosen) else None
     return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling, best)
+
+
+def _resolution(system: System, name: str) -> int:
+    """Of the model; where it is not loaded, as its files say."""
+    from inkontext.evaluation.world import systems
+
+    if isinstance(system, systems.ModelSystem):
+        return system.pipeline.resolution
+    return system.resolution if isinstance(system, systems.Compressed) else systems.model_resolution(name)
 
 
 def _run(plan: Plan, system: System, outside: Outside | None, out: Path | None) -> Evaluation:

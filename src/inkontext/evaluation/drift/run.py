@@ -53,15 +53,20 @@ class Plan:
     arms: tuple[str, ...] = ("ours", "naive")
 
     def __post_init__(self) -> None:
-        for name, value, most in (("turns", self.turns, 200), ("limit", self.limit, _SEEDS)):
-            if not 1 <= value <= most:
-                raise OptionError(f"--{name} is {value}; it must be a whole number from 1 to {most}")
-        if not 0 <= self.seed < 2**40:
-            raise OptionError(f"the seed is {self.seed}; it must be a whole number from 0")
-        if not 32 <= self.size <= 2048:
-            raise OptionError(f"the size is {self.size}; it must be between 32 and 2048 pixels")
-        if not self.arms or len(set(self.arms)) < len(self.arms) or set(self.arms) - set(ARMS):
-            raise OptionError(f"--arms is '{','.join(self.arms)}'; name each once, among {', '.join(ARMS)}")
+        check_plan(self.size, self.turns, self.seed, self.limit, self.arms)
+
+
+def check_plan(size: int | None, turns: int, seed: int, limit: int, arms: Sequence[str]) -> None:
+    """What can be wrong with a plan, whose size may not be known yet. Raises OptionError."""
+    for name, value, most in (("turns", turns, 200), ("limit", limit, _SEEDS)):
+        if not 1 <= value <= most:
+            raise OptionError(f"--{name} is {value}; it must be a whole number from 1 to {most}")
+    if not 0 <= seed < 2**40:
+        raise OptionError(f"the seed is {seed}; it must be a whole number from 0")
+    if size is not None and not 32 <= size <= 2048:
+        raise OptionError(f"the size is {size}; it must be between 32 and 2048 pixels")
+    if not arms or len(set(arms)) < len(arms) or set(arms) - set(ARMS):
+        raise OptionError(f"--arms is '{','.join(arms)}'; name each once, among {', '.join(ARMS)}")
 
 
 @dataclass(frozen=True)

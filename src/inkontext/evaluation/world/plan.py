@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,17 +37,7 @@ class Plan:
     tasks: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:
-        for task in self.tasks:
-            if task not in TASKS:
-                raise OptionError(f"there is no task '{task}'; choose among {', '.join(TASKS)}")
-        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise OptionError(f"name each task once, among {', '.join(TASKS)}")
-        if self.limit is not None and self.limit < 1:
-            raise OptionError(f"the limit is {self.limit}; it must be a whole number of at least 1")
-        if not 0 <= self.seed < 2**40:
-            raise OptionError(f"the seed is {self.seed}; it must be a whole number from 0")
-        if not _SMALLEST <= self.size <= _LARGEST:
-            raise OptionError(f"the size is {self.size}; it must be between {_SMALLEST} and {_LARGEST} pixels")
+        check_plan(self.size, self.seed, self.limit, self.tasks)
 
     def counts(self) -> dict[str, int]:
         """How many pairs of each task."""
@@ -59,6 +49,21 @@ class Plan:
         if "t2i" in self.tasks:
             out["t2i"] = min(FREE, max(1, round(FREE * limit / sum(edits.values()))))
         return out
+
+
+def check_plan(size: int | None, seed: int, limit: int | None, tasks: Sequence[str]) -> None:
+    """What can be wrong with a plan, whose size may not be known yet. Raises OptionError."""
+    for task in tasks:
+        if task not in TASKS:
+            raise OptionError(f"there is no task '{task}'; choose among {', '.join(TASKS)}")
+    if not tasks or len(set(tasks)) < len(tasks):
+        raise OptionError(f"name each task once, among {', '.join(TASKS)}")
+    if limit is not None and limit < 1:
+        raise OptionError(f"the limit is {limit}; it must be a whole number of at least 1")
+    if not 0 <= seed < 2**40:
+        raise OptionError(f"the seed is {seed}; it must be a whole number from 0")
+    if size is not None and not _SMALLEST <= size <= _LARGEST:
+        raise OptionError(f"the size is {size}; it must be between {_SMALLEST} and {_LARGEST} pixels")
 
 
 @dataclass(frozen=True)

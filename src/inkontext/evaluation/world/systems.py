@@ -27,7 +27,7 @@ from inkontext.result import Result
 from inkontext.safety.pictures import read_picture
 from inkontext.weights import load
 from inkontext.weights.hashing import fingerprint, weights_digest
-from inkontext.weights.source import resolve
+from inkontext.weights.source import Source, resolve
 
 TRUTH: Final = "world"  # the scorer of candidates that sees the pair's truth
 BASELINES: Final = ("copy", "target", "autoencoder")
@@ -173,7 +173,7 @@ class Compressed:
         files, cfg = load.autoencoder_of(source)
         module = load.load_autoencoder(files, cfg, load.place_all(device, torch.float32))
         model = {"model": source.card.name if source.card else source.name}
-        return cls(module, model_resolution(name), model | {"fingerprint": fingerprint(source.autoencoder)})
+        return cls(module, _resolution_of(source), model | {"fingerprint": fingerprint(source.autoencoder)})
 
     @torch.no_grad()
     def make(self, case: Case) -> Image.Image | NoPicture:
@@ -218,5 +218,8 @@ class Folder:
 
 def model_resolution(name: str) -> int:
     """The side in pixels of the pictures a model was made for; reads headers only."""
-    source = resolve(name)
+    return _resolution_of(resolve(name))
+
+
+def _resolution_of(source: Source) -> int:
     return load.sampling_of(source, load.transformer_of(source)[1]).resolution
