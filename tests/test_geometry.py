@@ -22,7 +22,9 @@ from inkontext.geometry import (
     nearest_canvas,
     parse_size,
     ratio_buckets,
+    read_resolution,
     reference_canvas,
+    scaled_buckets,
     stitch,
 )
 from inkontext.model.presets import KONTEXT_BUCKETS
@@ -249,6 +251,36 @@ def test_ratio_buckets_cover_one_to_four(resolution: int) -> None:
     assert min(ratios) <= 0.26 and max(ratios) >= 3.9
     assert all(w % GRID == h % GRID == 0 for w, h in known)
     assert all(0.7 <= w * h / resolution**2 <= 1.4 for w, h in known)
+
+
+def test_canvases_of_any_resolution() -> None:
+    for resolution in (*range(16, 700), 1000, 4096):
+        for known in (ratio_buckets(resolution), scaled_buckets(KONTEXT_BUCKETS, resolution / 1024)):
+            assert known and all(w % GRID == h % GRID == 0 and w > 0 and h > 0 for w, h in known)
+            square = nearest_canvas((1, 1), known)
+            assert square[0] == square[1] and abs(square[0] - resolution) <= GRID // 2
+
+
+def test_published_sizes_scale_at_their_ratios() -> None:
+    assert scaled_buckets(KONTEXT_BUCKETS, 1) == KONTEXT_BUCKETS
+    assert scaled_buckets(KONTEXT_BUCKETS, 2) == tuple((2 * w, 2 * h) for w, h in KONTEXT_BUCKETS)
+    half = scaled_buckets(KONTEXT_BUCKETS, 0.5)
+    assert half[0] == (336, 784) and half[8] == (512, 512) and half[9] == (544, 480) and len(half) == 17
+    assert all(abs(w / h / (a / b) - 1) < 0.05 for (w, h), (a, b) in zip(half, KONTEXT_BUCKETS, strict=True))
+    assert len(set(scaled_buckets(KONTEXT_BUCKETS, 0.0625))) == len(scaled_buckets(KONTEXT_BUCKETS, 0.0625)) < 17
+
+
+@pytest.mark.parametrize("value", [0, -1, 8, 15, 4097, 10**9, 512.0, float("nan"), "512", True, np.float32(64)])
+def test_resolutions_that_cannot_be(value: object) -> None:
+    with pytest.raises(OptionError, match=r"^resolution must be a whole number from 16 to 4096, not \S+$"):
+        read_resolution(value)
+    with pytest.raises(OptionError, match=r"^context_resolution must be"):
+        read_resolution(value, "context_resolution")
+
+
+def test_resolutions_that_can() -> None:
+    assert [read_resolution(value) for value in (None, 16, 4096, np.int64(512))] == [None, 16, 4096, 512]
+    assert type(read_resolution(np.int64(512))) is int
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from inkontext.errors import Cancelled, NonFiniteError, OptionError, PromptError
+from inkontext.cues import Cue
+from inkontext.cues.drawing import line_width
+from inkontext.errors import Cancelled, MemoryPlanError, NonFiniteError, OptionError, PromptError
 from inkontext.flow.timesteps import schedule
+from inkontext.model.transformer import FluxTransformer
 from inkontext.numerics import EXACT
 from inkontext.pipeline import Pipeline
 from inkontext.result import Progress
@@ -226,3 +229,139 @@ def test_the_consistency_sampler_is_a_plain_recomputation(pipeline: Pipeline, ph
     )  # fmt: skip
     assert own.edit(photo, "make it blue", seed=seed).images[0].tobytes() == result.images[0].tobytes()
     assert own.edit(photo, "make it blue", seed=seed, solver="euler").metadata["solver"] == "euler"
+
+
+# --- at another resolution --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fast(pipeline: Pipeline) -> Pipeline:
+    """The debug model's weights, taken for those of a model with a kept context."""
+    transformer = FluxTransformer(replace(pipeline.transformer.cfg, asymmetric=True)).requires_grad_(False).eval()
+    transformer.load_state_dict(pipeline.transformer.state_dict())
+    return Pipeline(
+        transformer, pipeline.autoencoder, pipeline.towers, pipeline.sampling, pipeline.folder,
+        pipeline.model | {"fingerprint": "asymmetric"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(96, 64), (501, 333), (50, 200), (200, 50), (16, 16)])
+@pytest.mark.parametrize("asked", [(16, None), (192, None), (192, 48), (None, 100)])
+def test_the_result_keeps_its_size_at_any_resolution(
+    size: tuple[int, int], asked: tuple[int | None, int | None], pipeline: Pipeline, photo: Image.Image
+) -> None:
+    side, context = asked
+    made = pipeline.edit(photo.resize(size), "a", steps=1, resolution=side, context_resolution=context)
+    assert made.images[0].size == size
+    width, height = made.records[0]["frame"]["canvas"]
+    assert 0.5 < width * height / (side or 64) ** 2 <= 2
+    assert made.latents[0].shape[2:] == (height // 8, width // 8)
+
+
+def test_the_models_own_resolution_by_its_number_is_its_own(pipeline: Pipeline, photo: Image.Image) -> None:
+    own, said = pipeline.edit(photo, "a"), pipeline.edit(photo, "a", resolution=64, context_resolution=64)
+    assert pixels(own.images) == pixels(said.images)
+    assert "resolution" not in own.metadata and "context_resolution" not in own.metadata
+    assert (said.metadata["resolution"], said.metadata["context_resolution"]) == (64, 64)
+
+
+def test_resolutions_reach_the_sequence(
+    pipeline: Pipeline, photo: Image.Image, other: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grids = []
+    made = Velocity.__post_init__
+
+    def spy(self: Velocity) -> None:
+        grids.append([self.target, *((z.shape[2] // 2, z.shape[3] // 2) for z in self.context)])
+        made(self)
+
+    monkeypatch.setattr(Velocity, "__post_init__", spy)
+    for asked in ({}, {"resolution": 128}, {"resolution": 128, "context_resolution": 64}, {"context_resolution": 128}):
+        pipeline.edit(photo, "a", references=[other], steps=1, **asked)
+    small, large = [(3, 5), (5, 3)], [(6, 10), (9, 7)]
+    assert grids == [[small[0], *small], [large[0], *large], [large[0], *small], [small[0], *large]]
+
+
+def test_the_record_makes_a_picture_of_another_resolution_again(
+    pipeline: Pipeline, photo: Image.Image, other: Image.Image, tmp_path: Path
+) -> None:
+    asked = {"resolution": 100, "context_resolution": np.int64(48)}
+    (path,) = pipeline.edit(photo, "a", seed=3, references=[other], **asked).save(tmp_path / "out.png")
+    record = read_metadata(path)
+    assert record is not None
+    again = pipeline.edit(
+        photo, record["prompt"], seed=record["seed"], references=[other], resolution=record["resolution"],
+        context_resolution=record["context_resolution"],
+    )  # fmt: skip
+    assert again.images[0].tobytes() == Image.open(path).tobytes()
+    drawn = pipeline.generate("a", seed=3, size="2:1", resolution=96)
+    assert pixels(pipeline.generate("a", seed=3, size="2:1", resolution=drawn.metadata["resolution"]).images) == pixels(
+        drawn.images
+    )
+    assert drawn.images[0].size == (128, 64)
+
+
+def test_a_mask_keeps_every_byte_at_another_resolution(pipeline: Pipeline, photo: Image.Image) -> None:
+    mask = Image.new("L", photo.size)
+    mask.paste(255, (30, 20, 70, 50))
+    for asked in ({"resolution": 160}, {"resolution": 32}, {"resolution": 128, "context_resolution": 48}):
+        made = np.asarray(pipeline.edit(photo, "a", mask=mask, **asked).images[0])
+        changed = (made != np.asarray(photo)).any(axis=-1)
+        assert changed.any() and not changed[np.asarray(mask) == 0].any()
+
+
+def test_what_is_expected_lies_on_the_results_canvas(pipeline: Pipeline, photo: Image.Image) -> None:
+    for asked in ({"resolution": 128}, {"resolution": 128, "context_resolution": 64}, {"context_resolution": 128}):
+        made = pipeline.edit(photo, "a", steps=1, expect=True, **asked)
+        assert made.expected[0].shape == made.latents[0].shape
+
+
+def test_a_kept_context_is_of_its_resolution(fast: Pipeline, photo: Image.Image) -> None:
+    made = [fast.edit(photo, "a", steps=2, resolution=side).images[0].tobytes() for side in (64, 128, 64, 128)]
+    assert made[:2] == made[2:] and made[0] != made[1]
+    assert fast.context_cache is not None and fast.context_cache.computed["context"] == 2
+    split = fast.edit(photo, "a", steps=2, resolution=128, context_resolution=64)
+    assert fast.context_cache.computed["context"] == 2  # the picture at 64 was kept
+    assert split.images[0].tobytes() not in made
+
+
+def test_latents_of_another_resolution_are_refused_by_shape(pipeline: Pipeline, photo: Image.Image) -> None:
+    latents, _ = pipeline.encode(photo)
+    with pytest.raises(OptionError, match=r"are \[1, 16, 6, 10\] where this picture's are \[1, 16, 12, 20\]"):
+        pipeline.edit(photo, "a", context_latents=latents, resolution=128)
+    larger, frame = pipeline.encode(photo, 128)
+    assert frame.canvas == (160, 96)
+    handed = pipeline.edit(photo, "a", steps=2, context_latents=larger, resolution=128)
+    encoded = pipeline.edit(photo, "a", steps=2, resolution=128)
+    torch.testing.assert_close(handed.latents[0], encoded.latents[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resolution", "context_resolution"])
+def test_resolutions_that_cannot_be(name: str, pipeline: Pipeline, photo: Image.Image) -> None:
+    for value in (15, 5000, 64.0, float("nan"), "64", True):
+        with pytest.raises(OptionError, match=f"^{name} must be a whole number from 16 to 4096, not "):
+            pipeline.edit(photo, "a", **{name: value})
+        with pytest.raises(OptionError, match=f"^{name} must be"):
+            pipeline.generate("a", **{name: value})
+
+
+def test_cues_are_as_thick_as_the_model_sees_them(pipeline: Pipeline, photo: Image.Image) -> None:
+    cue = Cue("box", ((0.2, 0.2), (0.7, 0.7)))
+    widths = [
+        pipeline.edit(photo, "a", steps=1, cues=[cue], **asked).metadata["cues"][0]["width"]
+        for asked in ({}, {"resolution": 128}, {"resolution": 128, "context_resolution": 64})
+    ]
+    assert widths == [pytest.approx(line_width(side), rel=1e-6) for side in (64, 128, 64)]
+
+
+def test_a_resolution_that_memory_has_no_room_for(
+    pipeline: Pipeline, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INKONTEXT_MEMORY", "0.05")
+    for asked in ({"resolution": 4096}, {"context_resolution": 4096}):
+        with pytest.raises(MemoryPlanError, match=r"resolution 4096 needs \d+\.\d GiB beside the model on cpu"):
+            pipeline.edit(photo, "a", **asked)
+    with pytest.raises(MemoryPlanError, match="ask for a smaller resolution"):
+        pipeline.generate("a", resolution=4096)
+    pipeline.edit(photo, "a", steps=1, resolution=48)
+    pipeline.edit(photo, "a", steps=1)

@@ -20,7 +20,7 @@ from inkontext import geometry
 from inkontext.coding import Coder
 from inkontext.model.presets import KONTEXT_BUCKETS
 from inkontext.pipeline import Pipeline
-from inkontext.sequence import pack
+from inkontext.sequence import pack, unpack
 
 AREA = 64 * 64
 
@@ -111,6 +111,87 @@ def test_edit(
     )
     assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
     assert pixel_gap(result.images[0], expected) <= 1
+
+
+@pytest.fixture
+def wide(photo: Image.Image) -> Image.Image:
+    return photo.resize((416, 352))
+
+
+@pytest.mark.parametrize("context", [None, 64])
+def test_edit_at_another_resolution(
+    context: int | None, wide: Image.Image, pipeline: Pipeline, theirs: FluxKontextPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A model of 64 x 64 pixels on a canvas of 208 x 176; its context there too, or by diffusers' own rule."""
+    if context is None:
+        for module in (pipeline_flux_kontext, pipeline_flux_kontext_inpaint):
+            monkeypatch.setattr(module, "PREFERRED_KONTEXT_RESOLUTIONS", [(208, 176), (176, 208)])
+    more = {"image": wide, "height": 176, "width": 208, "max_area": 208 * 176}
+    expected_latents, expected = reference(theirs, latents=True, **more), reference(theirs, **more)
+    caught = capture_latents(monkeypatch)
+    result = pipeline.edit(
+        wide, "make it red", seed=3, steps=4, guidance=2.5, fit="reference", reference_numerics="diffusers",
+        resolution=192, context_resolution=context,
+    )  # fmt: skip
+    assert result.images[0].size == (208, 176)
+    assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
+    assert pixel_gap(result.images[0], expected) <= 1
+    other = pipeline.edit(wide, "make it red", seed=3, steps=4, guidance=2.5, fit="reference")
+    assert other.images[0].size != expected.size  # so the resolution made the difference
+
+
+def test_a_picture_of_the_canvas_needs_no_reference_rule(
+    wide: Image.Image, pipeline: Pipeline, theirs: FluxKontextPipeline
+) -> None:
+    picture = wide.resize((208, 176))
+    more = {"image": picture, "height": 176, "width": 208, "max_area": 208 * 176, "_auto_resize": False}
+    expected = reference(theirs, **more)
+    ours = pipeline.edit(picture, "make it red", seed=3, steps=4, guidance=2.5, resolution=192)
+    assert ours.images[0].size == picture.size
+    assert pixel_gap(ours.images[0], expected) <= 1
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+@pytest.mark.parametrize("context", [None, 64])
+def test_inpaint_at_another_resolution(
+    context: int | None, strength: float, wide: Image.Image, pipeline: Pipeline, theirs: FluxKontextPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The clean picture that the mask keeps lies on the result's canvas, whatever the context's is."""
+    inpaint = FluxKontextInpaintPipeline(**theirs.components)
+    inpaint.set_progress_bar_config(disable=True)
+    mask = Image.new("L", (208, 176))
+    mask.paste(255, (20, 31, 111, 150))
+    picture = wide.resize(mask.size)
+    caught = capture_latents(monkeypatch)
+    ours = pipeline.edit(
+        picture, "make it red", mask=mask, strength=strength, mask_mode="reference", seed=3, steps=4, guidance=2.5,
+        reference_numerics="diffusers", resolution=192, context_resolution=context,
+    ).images[0]  # fmt: skip
+    more = {"image": picture, "mask_image": mask, "strength": strength, "height": 176, "width": 208,
+            "max_area": 208 * 176, "_auto_resize": False}  # fmt: skip
+    if context is None:
+        assert (caught[0] - reference(inpaint, latents=True, **more)).abs().max().item() <= 1e-4
+        assert pixel_gap(ours, reference(inpaint, **more)) <= 1
+        return
+    made, clean = (unpack(z, (11, 13)) for z in (caught[0][None], pack(pipeline.encode(picture, 192)[0])))
+    inside = torch.zeros(22, 26, dtype=torch.bool)
+    inside[3:19, 2:14] = True
+    assert torch.allclose(made[..., ~inside], clean[..., ~inside], atol=1e-5)
+    assert (made - clean)[..., inside].abs().mean() > 0.1
+
+
+def test_generate_at_another_resolution(
+    pipeline: Pipeline, theirs: FluxKontextPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = {"width": 208, "height": 176, "max_area": 208 * 176}
+    expected_latents = reference(theirs, "a red cat", latents=True, **size)
+    caught = capture_latents(monkeypatch)
+    small = pipeline.generate("a red cat", seed=3, steps=4, size=(104, 88), resolution=192)
+    assert (caught[0] - expected_latents).abs().max().item() <= 1e-4
+    assert small.images[0].size == (104, 88)
+    assert pipeline.generate("a red cat", steps=1, resolution=96).images[0].size == (96, 96)
 
 
 def test_generate(pipeline: Pipeline, theirs: FluxKontextPipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,13 @@ import numpy as np
 from PIL import Image
 
 from inkontext.errors import OptionError
-from inkontext.numbers import as_whole
+from inkontext.numbers import as_whole, whole
 from inkontext.safety.pictures import MAX_PIXELS
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
 GRID = 16  # pixels a packed token covers
+RESOLUTIONS = (GRID, 4096)  # what a model may be asked to work at: side in pixels of the square of equal area
 FITS = ("pad", "crop", "stretch", "reference")
 _LANCZOS = Image.Resampling.LANCZOS
 
@@ -115,9 +116,19 @@ def frame_for(source: Size, canvas: Size, fit: str = "pad") -> Frame:
 
 
 def ratio_buckets(resolution: int) -> tuple[Size, ...]:
-    """Canvases of about `resolution` squared pixels with sides in steps of 16, from 1:4 to 4:1."""
-    sides = range(max(GRID, resolution // 2), 2 * resolution + 1, GRID)
-    return tuple((w, max(GRID, round(resolution**2 / w / GRID) * GRID)) for w in sides)
+    """Canvases of about `resolution` squared pixels with sides in steps of 16, from 1:4 to 4:1, a square among them."""
+    side = _on_grid(resolution)
+    widths = range(math.ceil(side / 2 / GRID) * GRID, 2 * side + 1, GRID)
+    return tuple((w, _on_grid(side**2 / w)) for w in widths)
+
+
+def scaled_buckets(buckets: Sequence[Size], scale: float) -> tuple[Size, ...]:
+    """The canvases of another area at the same ratios, as near as steps of 16 come; each once."""
+    return tuple(dict.fromkeys((_on_grid(w * scale), _on_grid(h * scale)) for w, h in buckets))
+
+
+def _on_grid(side: float) -> int:
+    return max(GRID, round(side / GRID) * GRID)
 
 
 def nearest_canvas(size: Size, buckets: Sequence[Size]) -> Size:
@@ -148,6 +159,11 @@ def native_frame(size: Size, resolution: int) -> Frame:
         return frame_for(size, area_canvas(size, resolution**2))
     left, top = (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
     return Frame(size, canvas, (0, 0, *size), (left, top, left + size[0], top + size[1]))
+
+
+def read_resolution(value: object, name: str = "resolution") -> int | None:
+    """Side in pixels of the square of equal area that a model is to work at; None: its own. Raises OptionError."""
+    return None if value is None else whole(value, name, *RESOLUTIONS)
 
 
 def parse_size(size: str | Size | None, resolution: int) -> Size | None:

@@ -32,7 +32,8 @@ class Parts(NamedTuple):
 
 def load_parts(
     name_or_path: str | Path | None, device: str | torch.device | None, dtype: str | torch.dtype | None,
-    autoencoder: str | Path | None, text: str | Path | None,
+    autoencoder: str | Path | None, text: str | Path | None, resolution: int | None = None,
+    context_resolution: int | None = None,
 ) -> Parts:  # fmt: skip
     """Arguments and errors as `Pipeline.from_pretrained`."""
     for part in (autoencoder, text):
@@ -55,7 +56,7 @@ def load_parts(
     )  # fmt: skip
     target = choose_device(device)
     kind = choose_dtype(dtype, target, size.transformer)
-    plan.check(size, target, kind, sampling.resolution)
+    plan.check(size, target, kind, resolution or sampling.resolution, context_resolution)
     towers = load.load_towers(source.text, sampling.text_length, target, kind)
     return Parts(
         load.load_transformer(transformer_files, cfg, load.place_all(target, kind)),

@@ -36,8 +36,10 @@ from inkontext.request import (
     read_options,
     with_expectation,
     with_latents,
+    working,
 )  # fmt: skip
 from inkontext.result import Callback, Progress, Result
+from inkontext.runtime import plan
 from inkontext.runtime.context_cache import ContextCache
 from inkontext.safety.pictures import PictureLike, read_picture
 from inkontext.sequence import Grid, pack, unpack
@@ -99,6 +101,8 @@ class Pipeline:
         *,
         autoencoder: str | Path | None = None,
         text: str | Path | None = None,
+        resolution: int | None = None,
+        context_resolution: int | None = None,
     ) -> Pipeline:
         """Load a model: `tiny`, a diffusers folder, BFL's files, or a hub id.
 
@@ -109,11 +113,14 @@ class Pipeline:
                 float32 for a model below a billion parameters on a CPU. The autoencoder is kept in float32.
             autoencoder: file or folder of another autoencoder than the model's own.
             text: folder of the text towers, for single-file models.
+            resolution, context_resolution: of the edits to come, as in `edit`; memory is checked for these.
 
         Raises:
             InKontextError: with one sentence that says what to do.
         """
-        return cls(*load_parts(name_or_path, device, dtype, autoencoder, text))
+        side = geometry.read_resolution(resolution)
+        seen = geometry.read_resolution(context_resolution, "context_resolution")
+        return cls(*load_parts(name_or_path, device, dtype, autoencoder, text, side, seen))
 
     def edit(
         self,
@@ -141,6 +148,8 @@ class Pipeline:
         cues: Sequence[Cue] = (),
         position: int = 0,
         expect: bool = False,
+        resolution: int | None = None,
+        context_resolution: int | None = None,
     ) -> Result:
         """Change a picture as the prompt says; what it does not mention stays.
 
@@ -171,6 +180,9 @@ class Pipeline:
             position: how many of the references come before the picture, for prompts that say "the second picture".
             expect: also give, in `Result.expected`, what the model expects of every picture before it draws it
                 (`flow.expectation`), at four more passes; what it shows otherwise than the picture was asked for.
+            resolution: side in pixels of the square of equal area that the model works at, less for a draft or a small
+                card; its own where None. The result has the size it has otherwise.
+            context_resolution: the same of the pictures that are given; that of the result where None.
 
         Raises:
             InKontextError: a subclass for each mistake; Cancelled if the callback said so.
@@ -178,6 +190,7 @@ class Pipeline:
         options = read_options(
             self.sampling, self.transformer.cfg.guidance_embed, steps=steps, guidance=guidance, negative=negative,
             true_cfg=true_cfg, solver=solver, scheme=scheme, fit=fit, reference_numerics=reference_numerics,
+            resolution=resolution, context_resolution=context_resolution,
         )  # fmt: skip
         requests = edit_requests(
             self.sampling, options, image, prompt, references, mask, mask_edits, mask_mode, strength, seed, size, count,
@@ -203,18 +216,27 @@ class Pipeline:
         reference_numerics: str | None = None,
         callback: Callback | None = None,
         solver: str | None = None,
+        resolution: int | None = None,
+        context_resolution: int | None = None,
     ) -> Result:
-        """Make a picture from text alone; arguments as `edit`, `size` by default the model's square."""
+        """Make a picture from text alone; arguments as `edit`, `size` by default the square of `resolution`.
+
+        No picture is given here, so that `context_resolution` is only recorded: the settings of `edit` serve for both.
+        """
         options = read_options(
             self.sampling, self.transformer.cfg.guidance_embed, steps=steps, guidance=guidance, negative=negative,
             true_cfg=true_cfg, solver=solver, scheme=None, fit=None, reference_numerics=reference_numerics,
+            resolution=resolution, context_resolution=context_resolution,
         )  # fmt: skip
         return self._run(generate_requests(self.sampling, options, prompt, seed, size, count), callback)
 
     @torch.no_grad()
-    def encode(self, image: PictureLike) -> tuple[Tensor, geometry.Frame]:
-        """A picture's latents, float32 `[1, C, h, w]` on the CPU, and where on the canvas it lies."""
-        context = lay(self.sampling, read_picture(image))
+    def encode(self, image: PictureLike, resolution: int | None = None) -> tuple[Tensor, geometry.Frame]:
+        """A picture's latents, float32 `[1, C, h, w]` on the CPU, and where on the canvas it lies.
+
+        resolution: as in `edit`. Raises OptionError, PictureError.
+        """
+        context = lay(working(self.sampling, geometry.read_resolution(resolution)), read_picture(image))
         return self._coder(None).encode(context).cpu(), context.frame
 
     @torch.no_grad()
@@ -229,11 +251,21 @@ class Pipeline:
         for request in requests:
             for prompt in (request.prompt, request.options.negative or ""):
                 self.towers.check(prompt)
+        self._need_memory(requests[0])
         coder = self._coder(requests[0].options.reference_numerics)
         call = _Call(coder, cache(self.towers.encode), callback, len(requests))
         made = [self._make(r, call, i) for i, r in enumerate(requests)]
         images, latents, expected = (list(column) for column in zip(*made, strict=True))
         return Result(images, [self._record(r) for r in requests], latents, [z for z in expected if z is not None])
+
+    def _need_memory(self, request: Request) -> None:
+        """Raises MemoryPlanError where more than the model's own resolution is asked for, and there is no room."""
+        own, options = self.resolution, request.options
+        side = options.resolution or own
+        context = options.context_resolution or side
+        if max(side, context) > own:
+            size = plan.ModelSize(0, 0, 0, self.transformer.cfg, self.autoencoder.cfg, self.text_length)
+            plan.check_working(size, self.device, self.dtype, side, context, len(request.contexts))
 
     @torch.no_grad()
     def _make(self, request: Request, call: _Call, index: int) -> tuple[Image.Image, Tensor, Tensor | None]:
@@ -307,6 +339,9 @@ class Pipeline:
             "device": self.device.type,
             "versions": {"torch": torch.__version__, "pillow": PIL.__version__},
         }
+        for name in ("resolution", "context_resolution"):  # as asked for, so that the model's own has none
+            if record[name] is None:
+                del record[name]
         if request.mask is not None:
             record["mask"] = {"mode": request.mask.mode, "strength": request.mask.strength} | request.mask.found
         if request.cues:

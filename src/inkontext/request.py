@@ -50,6 +50,8 @@ class Options:
     scheme: str
     fit: str
     reference_numerics: str | None
+    resolution: int | None = None
+    context_resolution: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Request:
         contexts: the edited picture with its cues, then further references, or all stitched into one.
         picture: the one that is edited; None for text-to-image.
         references: how many further ones were given.
+        place: where the edited picture lies on the canvas of a result of its size.
         aligned: the result shows the picture's own pixels, edited, at its size.
         cues: what was drawn on the picture for the model to see.
         position: how many references stand before the edited picture in the sequence.
@@ -74,6 +77,7 @@ class Request:
     contexts: tuple[Context, ...] = ()
     picture: Picture | None = None
     references: int = 0
+    place: Frame | None = None
     mask: Mask | None = None
     aligned: bool = False
     cues: tuple[Cue, ...] = ()
@@ -82,8 +86,10 @@ class Request:
 
     @property
     def clean(self) -> Context:
-        """The edited picture without its cues."""
-        return replace(self.contexts[0], picture=self.picture) if self.cues and self.picture else self.contexts[0]
+        """The edited picture without its cues, on the canvas of the result."""
+        assert self.picture is not None and self.place is not None
+        seen = self.contexts[0]
+        return Context(self.picture, self.place, seen.latents if seen.frame == self.place else None)
 
     def finish(self, canvas: Image.Image) -> Image.Image:
         """What is returned of a sampled canvas: its geometry restored, and whatever was not to be touched."""
@@ -102,6 +108,7 @@ class Request:
 def read_options(
     sampling: Sampling, has_guidance: bool, *, steps: int | None, guidance: float | None, negative: str | None,
     true_cfg: float | None, solver: str | None, scheme: str | None, fit: str | None, reference_numerics: str | None,
+    resolution: int | None = None, context_resolution: int | None = None,
 ) -> Options:  # fmt: skip
     """Fill in the model's own defaults. Raises OptionError for what it cannot do."""
     numerics_for(reference_numerics)
@@ -125,7 +132,16 @@ def read_options(
     return Options(
         steps, guidance, (negative or "") if true_cfg else None, true_cfg, solver or sampling.solver,
         scheme or sampling.reference_scheme, fit or "pad", reference_numerics,
+        geometry.read_resolution(resolution), geometry.read_resolution(context_resolution, "context_resolution"),
     )  # fmt: skip
+
+
+def working(sampling: Sampling, resolution: int | None) -> Sampling:
+    """The sampling of a model that works at another resolution: its own canvases, scaled. None is its own."""
+    if resolution is None or resolution == sampling.resolution:
+        return sampling
+    buckets = geometry.scaled_buckets(sampling.buckets, resolution / sampling.resolution)
+    return replace(sampling, resolution=resolution, buckets=buckets)
 
 
 def edit_requests(
@@ -185,8 +201,12 @@ def generate_requests(
 ) -> list[Request]:  # fmt: skip
     """One request per prompt and seed, without any context in the sequence."""
     prompts = read_prompts(prompt)
-    wanted = geometry.parse_size(size, sampling.resolution) or (sampling.resolution, sampling.resolution)
-    frame = geometry.native_frame(wanted, sampling.resolution)
+    side = options.resolution or sampling.resolution
+    wanted = geometry.parse_size(size, side) or (side, side)
+    if options.resolution is None:
+        frame = geometry.native_frame(wanted, side)
+    else:
+        frame = geometry.frame_for(wanted, geometry.area_canvas(wanted, side**2))
     seeds = _seeds(seed, len(prompts), count)
     return [Request(p, s, frame, options) for p, row in zip(prompts, seeds, strict=True) for s in row]
 
@@ -195,25 +215,27 @@ def _edit_request(
     sampling: Sampling, options: Options, picture: Picture, prompt: str, extra: Sequence[Picture],
     size: str | Size | None, cues: Sequence[Cue], position: int,
 ) -> Request:  # fmt: skip
-    cues = settle(picture.rgb, cues, sampling.resolution)
+    work = working(sampling, options.resolution)
+    seen = working(sampling, options.context_resolution or options.resolution)
+    cues = settle(picture.rgb, cues, seen.resolution)
     shown = replace(picture, rgb=draw(picture.rgb, cues)) if cues else picture
-    first = lay(sampling, shown, options.fit)
+    first, place = lay(seen, shown, options.fit), lay(work, picture, options.fit).frame
     if options.scheme == "stitch" and extra:
         pasted = geometry.stitch(in_order(shown.rgb, [p.rgb for p in extra], position))
-        contexts = (lay(sampling, Picture(pasted, icc=picture.icc), options.fit),)
+        contexts = (lay(seen, Picture(pasted, icc=picture.icc), options.fit),)
     else:
-        contexts = (first, *(lay(sampling, p, options.fit) for p in extra))
-    wanted = geometry.parse_size(size, sampling.resolution)
+        contexts = (first, *(lay(seen, p, options.fit) for p in extra))
+    wanted = geometry.parse_size(size, work.resolution)
     if options.fit == "reference":
-        canvas = first.frame.canvas if wanted is None else geometry.area_canvas(wanted, sampling.resolution**2)
+        canvas = place.canvas if wanted is None else geometry.area_canvas(wanted, work.resolution**2)
         frame = geometry.frame_for(canvas, canvas, "reference")
     elif wanted is None or wanted == picture.size:
-        frame = first.frame
+        frame = place
     else:
-        frame = geometry.frame_for(wanted, _canvas(sampling, wanted, options.fit), "pad")
-    aligned = frame is first.frame and frame.output == picture.size
+        frame = geometry.frame_for(wanted, _canvas(work, wanted, options.fit), "pad")
+    aligned = frame is place and frame.output == picture.size
     return Request(
-        prompt, 0, frame, options, contexts, picture, len(extra), aligned=aligned, cues=cues, position=position
+        prompt, 0, frame, options, contexts, picture, len(extra), place, aligned=aligned, cues=cues, position=position
     )
 
 
@@ -252,7 +274,7 @@ def with_latents(requests: list[Request], latents: Tensor, channels: int) -> lis
 
 def with_expectation(requests: list[Request]) -> list[Request]:
     """The requests asking what the model expects, too. Raises OptionError where that cannot be compared."""
-    if any(r.frame.canvas != r.contexts[0].frame.canvas for r in requests):
+    if any(r.place is None or r.frame.canvas != r.place.canvas for r in requests):
         raise OptionError("expect compares the result with its picture, so it must have its size; leave size alone")
     return [replace(r, expect=True) for r in requests]
 
@@ -265,7 +287,7 @@ def _with_mask(
     first = request.contexts[0]
     if mode == "exact" and not request.aligned:
         raise OptionError("a mask keeps the picture's own pixels, so size must be 'match' and fit 'pad' or 'stretch'")
-    if request.frame.canvas != first.frame.canvas:
+    if request.place is None or request.frame.canvas != request.place.canvas:
         raise OptionError("a mask needs an output of its picture's size; leave size at 'match'")
     found = find_mask(mask, first.picture.size, edits)
     return replace(request, mask=Mask(found.image, mode, strength, found.as_dict()))

@@ -17,6 +17,7 @@ from torch import nn
 
 from inkontext.errors import MemoryPlanError, OptionError
 from inkontext.model.presets import PRESETS, CLIPConfig, T5Config
+from inkontext.pipeline import Pipeline
 from inkontext.runtime import plan
 from inkontext.weights.embedded import make_untrained
 from inkontext.weights.source import TEXT_PARTS
@@ -140,3 +141,30 @@ def test_the_cap_of_the_environment_is_obeyed(monkeypatch: pytest.MonkeyPatch) -
 def test_what_fits_passes_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "available_bytes", lambda _: 45 * GIB)
     assert plan.check(kontext(), CPU, torch.bfloat16, 1024) is None
+
+
+def test_a_context_of_another_resolution_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = kontext()
+    both, small, mixed = (size.need(torch.bfloat16, 1024**2), size.need(torch.bfloat16, 512**2),
+                          size.need(torch.bfloat16, 512**2, context=1024**2))  # fmt: skip
+    assert small.activations < mixed.activations <= both.activations
+    assert size.need(torch.bfloat16, 1024**2, context=1024**2) == both
+    monkeypatch.setattr(plan, "available_bytes", lambda _: small.total)
+    assert plan.check(size, CPU, torch.bfloat16, 512) is None
+    for asked in ((1024,), (1024, 512), (512, 1024)):
+        with pytest.raises(
+            MemoryPlanError, match=rf"work at --resolution 512, which needs {small.total / GIB:.1f} GiB"
+        ):
+            plan.check(size, CPU, torch.bfloat16, *asked)
+
+
+def test_a_model_is_loaded_for_the_resolution_it_will_work_at(
+    debug_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = []
+    monkeypatch.setattr(plan, "check", lambda *given: own.append(given[3:]))
+    for asked in ({}, {"resolution": 512}, {"resolution": 512, "context_resolution": 64}):
+        Pipeline.from_pretrained(debug_folder, device="cpu", **asked)
+    assert own == [(64, None), (512, None), (512, 64)]
+    with pytest.raises(OptionError, match="resolution must be"):
+        Pipeline.from_pretrained(debug_folder, resolution=8)

@@ -29,7 +29,7 @@ class Painter:
         self.resolution, self.sampling = 64, Sampling()
         self.calls: list[dict[str, Any]] = []
 
-    def encode(self, image: Image.Image) -> tuple[Tensor, Frame]:
+    def encode(self, image: Image.Image, resolution: int | None = None) -> tuple[Tensor, Frame]:
         picture = read_picture(image).rgb
         small = np.asarray(picture.resize((picture.width // 8, picture.height // 8), Image.Resampling.BOX))
         z = torch.zeros(1, 16, *small.shape[:2])
@@ -43,7 +43,7 @@ class Painter:
     def edit(
         self, image: Image.Image, prompt: str, *, context_latents: Tensor | None, seed: int, count: int = 1, **more: Any
     ) -> Result:
-        if context_latents is None:  # there are cues
+        if context_latents is None:  # there are cues, or another resolution
             context_latents = self.encode(image)[0]
         self.calls.append({"prompt": prompt, "seed": seed, "context": context_latents.clone(), "count": count, **more})
         painted = [self._paint(context_latents.clone(), seed + n) for n in range(count)]

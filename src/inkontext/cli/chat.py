@@ -32,6 +32,8 @@ def chat(
     steps: o.Steps = None,
     anchor: Annotated[bool, typer.Option("--anchor", help="Give the first picture as a further reference.")] = False,
     keep: Annotated[bool, typer.Option(help="Put back what an edit left alone.")] = True,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     check_text: o.CheckText = False,
     model: o.Model = None,
     device: o.Device = None,
@@ -49,16 +51,21 @@ def chat(
 
     folder = session or _free(image)
     # What is wrong with the picture, the folder, a number or the embedder should not wait for the model to load.
+    sides = (resolution, context_resolution)
     check_numbers(seed, steps)
+    o.check_resolutions(*sides)
     if check_text:
         need_reader()
     check_folder(folder)
     first = _check(image, folder)
     own = load_embedder(embedder, lambda: first)
     meter = _Meter()
-    with _begin(first, folder, (model, device, dtype, autoencoder, text), own) as opened:
+    with _begin(first, folder, (model, device, dtype, autoencoder, text), own, sides) as opened:
         reader = Reader() if check_text else None
-        talk = Chat(opened, seed=seed, steps=steps, anchor=anchor, keep=keep, reader=reader, callback=meter)
+        talk = Chat(
+            opened, seed=seed, steps=steps, anchor=anchor, keep=keep, reader=reader, callback=meter,
+            resolution=resolution, context_resolution=context_resolution,
+        )  # fmt: skip
         _tell(talk.here())
         if _typed():
             print(f"kept in {folder} as you go; /help lists the commands, Ctrl-D ends")
@@ -204,11 +211,14 @@ def _check(image: Path, folder: Path) -> Image.Image:
     return first
 
 
-def _begin(first: Image.Image, folder: Path, model: tuple[Any, ...], embedder: Embedder | None) -> Session:
-    """The session in the folder, or a new one."""
+def _begin(
+    first: Image.Image, folder: Path, model: o.ModelOptions, embedder: Embedder | None, sides: o.Sides
+) -> Session:
+    """The session in the folder, or a new one at these resolutions."""
+    from inkontext.cli.making import sides_in
     from inkontext.session import Session
+    from inkontext.session.store import read_manifest
 
-    pipeline = o.load(*model)
     if (folder / "session.json").exists():
-        return Session.open(folder, pipeline, embedder)
-    return Session.new(folder, first, pipeline, embedder)
+        return Session.open(folder, o.load(*model, *sides_in(read_manifest(folder), sides)), embedder)
+    return Session.new(folder, first, o.load(*model, *sides), embedder, *sides)

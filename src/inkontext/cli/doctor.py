@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 GIB = 2**30
 
 
-def doctor(device: o.Device = None, json: o.Json = None) -> None:
+def doctor(device: o.Device = None, resolution: o.Resolution = None, json: o.Json = None) -> None:
     """Say what this machine can do: device, memory, kernels, and which models would fit."""
     check_places(json, None)
-    body = _examine(device)
+    o.check_resolutions(resolution)
+    body = _examine(device, resolution)
     if json is not None:
         from inkontext.storage import write_json
 
@@ -30,7 +31,8 @@ def doctor(device: o.Device = None, json: o.Json = None) -> None:
         console.print(f"[bold]{key}[/]  {body[key]}")
     rates = "   ".join(f"{name} {rate:,.0f}" for name, rate in body["matmul_gflops"].items())
     console.print(f"[bold]matmul_gflops[/]  {rates}")
-    console.print(f"\nGiB that one edit at the model's size needs; {body['memory_gib']} are free here:")
+    side = "the model's size" if resolution is None else f"{resolution} x {resolution}"
+    console.print(f"\nGiB that one edit at {side} needs; {body['memory_gib']} are free here:")
     console.print(_fit_table(body["models"]))
 
 
@@ -53,7 +55,7 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{row['needs_gib']:.2f} " + ("[green]fits[/]" if row["fits"] else "[red]  no[/]")
 
 
-def _examine(name: str | None) -> dict[str, Any]:
+def _examine(name: str | None, resolution: int | None) -> dict[str, Any]:
     import shutil
 
     import torch
@@ -77,7 +79,8 @@ def _examine(name: str | None) -> dict[str, Any]:
         "disk_gib": round(shutil.disk_usage(".").free / GIB, 1),
         "attention": _attention_kernels(cuda),
         "matmul_gflops": {kind: matmul_rate(device, getattr(torch, kind)) / 1e9 for kind in kinds},
-        "models": [row for kind in kinds[:2] for row in _fits(device, kind, free)],
+        "resolution": resolution,
+        "models": [row for kind in kinds[:2] for row in _fits(device, kind, free, resolution)],
     }
 
 
@@ -96,7 +99,7 @@ def _attention_kernels(cuda: bool) -> list[str]:
     return [kernel for kernel, on in enabled.items() if on]
 
 
-def _fits(device: torch.device, kind: str, free: int) -> list[dict[str, Any]]:
+def _fits(device: torch.device, kind: str, free: int, resolution: int | None) -> list[dict[str, Any]]:
     import torch
 
     from inkontext.model.autoencoder import AutoEncoder
@@ -113,6 +116,6 @@ def _fits(device: torch.device, kind: str, free: int) -> list[dict[str, Any]]:
         size = ModelSize(
             transformer, autoencoder, text, preset.transformer, preset.autoencoder, preset.sampling.text_length
         )
-        need = size.need(getattr(torch, kind), preset.sampling.resolution**2).total
+        need = size.need(getattr(torch, kind), (resolution or preset.sampling.resolution) ** 2).total
         rows.append({"name": preset.name, "dtype": kind, "needs_gib": need / GIB, "fits": need <= free})
     return rows

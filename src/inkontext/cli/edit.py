@@ -25,6 +25,8 @@ def edit(
     strength: o.Strength = 1.0,
     size: o.Size = "match",
     fit: Annotated[str | None, typer.Option(help="pad, crop, stretch or reference.")] = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     seed: o.Seed = 0,
     steps: o.Steps = None,
     guidance: o.Guidance = None,
@@ -59,14 +61,15 @@ def edit(
     target = o.check_outputs(out, f"{image.stem}-edited.png", json, count, o.files_read(image, ref, mask, cue))
     if mask is not None:
         check_keeps_bytes(target.path, mask_mode)
+    o.check_resolutions(resolution, context_resolution)
     best = read_best_of(quality, candidates, scorer)
     stretch = fit == "reference"
     picture = read_picture(image, reference=stretch)
     check_holds(target.path, parse_size(size, 16) or picture.size)
     asked = read_asked(picture.size, prompt, ref, mask, mask_edits, strength, cue, check_text, retries, stretch)
     cast, sources = asked.cast, [picture.rgb, *(r.rgb for r in asked.references)]
-    pipeline = o.load(model, device, dtype, autoencoder, text)
-    cues = settle(picture.rgb, asked.cues, pipeline.resolution)
+    pipeline = o.load(model, device, dtype, autoencoder, text, resolution, context_resolution)
+    cues = settle(picture.rgb, asked.cues, context_resolution or resolution or pipeline.resolution)
     roles = {"roles": cast.as_dict(prompt)} if cast.names else {}
     checks = Checks(picture.rgb, cues, asked.words, retries, roles, best.candidates if best else 1)
     solver = solver_of(quality, solver, pipeline.sampling)
@@ -77,7 +80,8 @@ def edit(
                 picture, cast.prompt, references=asked.references, mask=asked.mask, seed=seed, steps=steps,
                 guidance=guidance, negative=negative, true_cfg=true_cfg, size=size, fit=fit, count=count,
                 reference_numerics=numerics, callback=callback, scheme=scheme, solver=solver, mask_mode=mask_mode,
-                strength=strength, cues=cues, position=cast.position,
+                strength=strength, cues=cues, position=cast.position, resolution=resolution,
+                context_resolution=context_resolution,
             )  # fmt: skip
 
         return checks.run(best.around(make, sources) if best else make, seed, count)

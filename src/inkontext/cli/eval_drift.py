@@ -25,6 +25,8 @@ def drift(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     out: e.Kept = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -33,13 +35,13 @@ def drift(
     """What many turns cost: a session beside one that feeds every picture back as a PNG."""
     e.check_places(json, out)
     from inkontext.evaluation.drift.run import Plan, check_plan
-    from inkontext.evaluation.world.systems import ModelSystem
 
     named = e.listed(arms)
+    o.check_resolutions(resolution, context_resolution)
     check_plan(size, turns, seed, limit, named)  # its mistakes before the model's
-    pipeline = o.load(model, device, dtype, None, None)
-    plan = Plan(pipeline.resolution if size is None else size, turns, seed, limit, named)
-    result = _run(plan, ModelSystem(pipeline, steps, guidance, true_cfg), out)
+    system = e.load_system(model, device, dtype, (steps, guidance, true_cfg), (resolution, context_resolution))
+    plan = Plan(system.pipeline.resolution if size is None else size, turns, seed, limit, named)
+    result = _run(plan, system, out)
     from inkontext.evaluation.drift.report import report_of
 
     e.tell(report_of(result.body, result.seconds), result.body, json)

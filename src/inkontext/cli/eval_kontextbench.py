@@ -44,16 +44,21 @@ def kontextbench(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     out: e.Kept = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
     json: e.Rows = None,
 ) -> None:
     """KontextBench: edit its pictures, or take another system's, and score them by category."""
-    sampling = steps, guidance, true_cfg
-    chosen = any(value is not None for value in (limit, categories, shard, metrics, outputs, masks, *sampling))
+    sampling, sides = (steps, guidance, true_cfg), (resolution, context_resolution)
+    o.check_resolutions(*sides)
+    chosen = any(value is not None for value in (limit, categories, shard, metrics, outputs, masks, *sampling, *sides))
     _check(further or [], merge, chosen)
-    e.check_source(outputs, sampling)
+    e.check_source(
+        outputs, sampling, ("--resolution", resolution), ("--context-resolution", context_resolution)
+    )  # fmt: skip
     e.check_seed(seed)
     e.check_places(json, out)
     from inkontext.evaluation.kontextbench.data import Selection, Shard, open_bench
@@ -70,7 +75,7 @@ def kontextbench(
 
     names = e.listed(_METRICS if metrics is None else metrics)
     measures = metrics_named(names, face_model, clip, dino, device, masks)
-    system = _system(model, outputs, device, dtype, sampling, seed)
+    system = _system(model, outputs, device, dtype, sampling, sides, seed)
     _show(_run(bench, system, measures, selection, seed, part, out), json)
 
 
@@ -86,15 +91,14 @@ def _check(further: list[Path], merge: Path | None, chosen: bool) -> None:
 
 def _system(
     name: str | None, outputs: Path | None, device: str | None, dtype: str | None,
-    sampling: e.Sampling, seed: int,
+    sampling: e.Sampling, sides: o.Sides, seed: int,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.keyed import Given
     from inkontext.evaluation.kontextbench.systems import Editor
-    from inkontext.evaluation.world.systems import ModelSystem
 
     if outputs is not None:
         return Given(outputs)
-    return Editor(ModelSystem(o.load(name, device, dtype, None, None), *sampling), seed)
+    return Editor(e.load_system(name, device, dtype, sampling, sides), seed)
 
 
 def _run(

@@ -18,7 +18,10 @@ def latency(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="tiny, a folder, a file or a hub id; may be repeated.")
     ] = None,
-    sizes: Annotated[str | None, typer.Option(help="Sides in pixels, with commas; by default the model's.")] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", "--resolution", help="Sides it works at, pixels, with commas; by default the model's."),
+    ] = None,
     references: Annotated[str, typer.Option(help="Input pictures, with commas; 0 is text-to-image.")] = "0,1",
     steps: o.Steps = None,
     repeats: Annotated[int, typer.Option(help="Calls of each kind that are measured, after one that is not.")] = 10,

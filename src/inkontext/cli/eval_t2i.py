@@ -34,6 +34,7 @@ def t2i(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    resolution: o.Resolution = None,
     out: e.Kept = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -42,7 +43,8 @@ def t2i(
     """Pictures from words: prompt following, aesthetics, realism, typography and speed."""
     e.check_places(json, out, prompts)
     sampling = steps, guidance, true_cfg
-    e.check_source(outputs, sampling, ("--size", size))
+    o.check_resolutions(resolution)
+    e.check_source(outputs, sampling, ("--resolution", resolution), ("--size", size))
     e.check_seed(seed)
     if size is not None:
         from inkontext.geometry import parse_size
@@ -54,7 +56,7 @@ def t2i(
     from inkontext.evaluation.t2i.judges import judges_for
 
     judges, problems = judges_for(clip, aesthetic_head, judge or (), device)
-    system = _system(model, outputs, device, dtype, sampling, seed, size)
+    system = _system(model, outputs, device, dtype, sampling, resolution, seed, size)
     result = _run(plan, system, judges, problems, seed, out)
     from inkontext.evaluation.t2i.report import report_of
 
@@ -63,15 +65,14 @@ def t2i(
 
 def _system(
     name: str | None, outputs: Path | None, device: str | None, dtype: str | None,
-    sampling: e.Sampling, seed: int, size: str | None,
+    sampling: e.Sampling, resolution: int | None, seed: int, size: str | None,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.keyed import Given
     from inkontext.evaluation.t2i.run import Generator
-    from inkontext.evaluation.world.systems import ModelSystem
 
     if outputs is not None:
         return Given(outputs)
-    return Generator(ModelSystem(o.load(name, device, dtype, None, None), *sampling), seed, size)
+    return Generator(e.load_system(name, device, dtype, sampling, (resolution, None)), seed, size)
 
 
 def _run(

@@ -30,6 +30,8 @@ def world(
     steps: o.Steps = None,
     guidance: o.Guidance = None,
     true_cfg: o.TrueCfg = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     quality: o.Quality = None,
     candidates: o.Candidates = None,
     scorer: Annotated[
@@ -44,7 +46,9 @@ def world(
 ) -> None:
     """Held-out edits of the procedural world: was the asked change made, and did everything else stay?"""
     sampling, chosen = (steps, guidance, true_cfg), (quality, candidates, scorer)
-    _check(outputs, baseline, any(value is not None for value in (*sampling, *chosen)), json, out)
+    sides = (resolution, context_resolution)
+    o.check_resolutions(*sides)
+    _check(outputs, baseline, any(value is not None for value in (*sampling, *chosen, *sides)), json, out)
     from inkontext.data.world import Outside
     from inkontext.evaluation.world.plan import Plan, check_plan
 
@@ -54,7 +58,7 @@ def world(
     from inkontext.weights.source import model_from_environment
 
     name = model or model_from_environment()
-    system = _system(name, outputs, baseline, device, dtype, sampling, chosen, outside)
+    system = _system(name, outputs, baseline, device, dtype, sampling, sides, chosen, outside)
     plan = Plan(_resolution(system, name) if size is None else size, seed, limit, wanted)
     result = _run(plan, system, outside, out)
     from inkontext.evaluation.world.report import report_of, write_report
@@ -74,15 +78,15 @@ def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path
         raise OptionError("--baseline and --outputs are two sources of pictures; give one")
     if sampled and (baseline is not None or outputs is not None):
         raise OptionError(
-            "--steps, --guidance, --true-cfg, --quality, --candidates and --scorer belong to a model; "
-            "leave them out here"
+            "--steps, --guidance, --true-cfg, --resolution, --context-resolution, --quality, --candidates and --scorer "
+            "belong to a model; leave them out here"
         )
     e.check_places(json, out)
 
 
 def _system(
     name: str, outputs: Path | None, baseline: str | None, device: str | None, dtype: str | None,
-    sampling: e.Sampling, chosen: tuple[str | None, int | None, str | None], outside: Outside | None,
+    sampling: e.Sampling, sides: o.Sides, chosen: tuple[str | None, int | None, str | None], outside: Outside | None,
 ) -> System:  # fmt: skip
     from inkontext.evaluation.world import systems
 
@@ -97,7 +101,7 @@ def _system(
 
         return systems.Compressed.from_pretrained(name, choose_device(device))
     best = systems.Best(*chosen, outside) if any(value is not None for value in chosen) else None
-    return systems.ModelSystem(o.load(name, device, dtype, None, None), *sampling, best)
+    return e.load_system(name, device, dtype, sampling, sides, best)
 
 
 def _resolution(system: System, name: str) -> int:

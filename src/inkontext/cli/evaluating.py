@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inkontext.cli import options as o
 from inkontext.cli.places import check_places
 from inkontext.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
     from inkontext.evaluation.report import Report
+    from inkontext.evaluation.world.systems import Best, ModelSystem
 
 Watch = Callable[[int, int], None]
 Sampling = tuple[int | None, float | None, float | None]  # steps, guidance, true CFG
@@ -37,6 +39,17 @@ def check_source(outputs: Path | None, sampling: Sampling, *more: tuple[str, Any
     if outputs is not None and any(value is not None for _, value in names):
         *first, last = (name for name, _ in names)
         raise OptionError(f"{', '.join(first)} and {last} belong to a model; leave them out with --outputs")
+
+
+def load_system(
+    name: str | None, device: str | None, dtype: str | None, sampling: Sampling, sides: o.Sides = (None, None),
+    best: Best | None = None,
+) -> ModelSystem:  # fmt: skip
+    """A model to be measured, loaded for work at these resolutions."""
+    from inkontext.evaluation.world.systems import ModelSystem
+
+    pipeline = o.load(name, device, dtype, None, None, *sides)
+    return ModelSystem(pipeline, *sampling, best, *sides)
 
 
 def check_seed(seed: int | None) -> None:
@@ -87,6 +100,7 @@ __all__ = [
     "check_seed",
     "check_source",
     "listed",
+    "load_system",
     "tell",
     "watched",
 ]  # fmt: skip

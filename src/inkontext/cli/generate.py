@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT or a ratio such as 16:9.")] = None,
+    resolution: o.Resolution = None,
     seed: o.Seed = 0,
     steps: o.Steps = None,
     guidance: o.Guidance = None,
@@ -43,8 +44,9 @@ def generate(
 
     check_holds(target.path, parse_size(size, 16) or (1, 1))
     read_prompts(prompt)
+    o.check_resolutions(resolution)
     best = read_best_of(quality, candidates, scorer)
-    pipeline = o.load(model, device, dtype, autoencoder, text)
+    pipeline = o.load(model, device, dtype, autoencoder, text, resolution)
     solver = solver_of(quality, solver, pipeline.sampling)
 
     def sample(callback: Callback) -> Result:
@@ -52,6 +54,7 @@ def generate(
             return pipeline.generate(
                 prompt, size=size, seed=seed, steps=steps, guidance=guidance, negative=negative, true_cfg=true_cfg,
                 count=count, reference_numerics=numerics, callback=callback, solver=solver,
+                resolution=resolution,
             )  # fmt: skip
 
         return (best.around(make) if best else make)(seed, count)

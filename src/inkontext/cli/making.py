@@ -15,7 +15,7 @@ from inkontext.cli import options as o
 
 if TYPE_CHECKING:
     from inkontext.reading import Attempts
-    from inkontext.session import Session, Turn
+    from inkontext.session import Manifest, Session, Turn
 
 
 @dataclass
@@ -120,8 +120,12 @@ class Remade:
 
 
 @contextmanager
-def making(session: Session, model: tuple[Any, ...], embedder: str | None, json: Path | None) -> Iterator[Report]:
+def making(
+    session: Session, model: o.ModelOptions, embedder: str | None, json: Path | None, sides: o.Sides
+) -> Iterator[Report]:
     """Load the model that a turn is made with, when nothing else is found wrong; at the end the turn is told.
+
+    sides: the resolutions that were asked for.
 
     Raises:
         Cancelled: instead of an interrupt, which loses no finished turn.
@@ -130,7 +134,7 @@ def making(session: Session, model: tuple[Any, ...], embedder: str | None, json:
     from inkontext.errors import Cancelled
 
     session.embedder = load_embedder(embedder, lambda: session.picture(0))
-    session.use(o.load(*model))
+    session.use(o.load(*model, *sides_in(session.manifest, sides)))
     report = Report(session)
     try:
         yield report
@@ -139,6 +143,11 @@ def making(session: Session, model: tuple[Any, ...], embedder: str | None, json:
     report.tell()
     if json is not None:
         report.write(json)
+
+
+def sides_in(manifest: Manifest, sides: o.Sides) -> o.Sides:
+    """Resolutions of a turn in a session, for which the model is loaded."""
+    return sides[0] or manifest.resolution, sides[1] or manifest.context_resolution
 
 
 def where(session: Session) -> str:

@@ -38,6 +38,12 @@ MaskEdits = Annotated[str, typer.Option(help="Part of the mask to edit: white, b
 Strength = Annotated[float, typer.Option(help="With a mask: below 1 starts from the picture.")]
 Cue = Annotated[list[str] | None, typer.Option(help="Drawn for the model: ellipse:x,y,w,h or FILE.json.")]
 Size = Annotated[str, typer.Option(help="match, WIDTHxHEIGHT, or a ratio such as 16:9.")]
+Resolution = Annotated[
+    int | None, typer.Option(help="Side of the square the model works at, pixels; less is a draft. Else its own.")
+]
+ContextResolution = Annotated[
+    int | None, typer.Option(help="The same for the pictures it is given; else as --resolution.")
+]
 CheckText = Annotated[bool, typer.Option("--check-text", help="Read the words in quotation marks back.")]
 Retries = Annotated[int, typer.Option(help="With --check-text: further seeds where they are wrong.")]
 Embedder = Annotated[
@@ -53,18 +59,25 @@ Scorer = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write: .png, .jpg or .webp.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the record and the timings here.")]
 
+ModelOptions = tuple[str | None, str | None, str | None, str | None, str | None]  # the first five of `load`
+Sides = tuple[int | None, int | None]  # resolution, context resolution
+
 
 def load(
-    model: str | None, device: str | None, dtype: str | None, autoencoder: str | None, text: str | None
-) -> Pipeline:
-    """Load the pipeline, saying so on stderr."""
+    model: str | None, device: str | None, dtype: str | None, autoencoder: str | None, text: str | None,
+    resolution: int | None = None, context_resolution: int | None = None,
+) -> Pipeline:  # fmt: skip
+    """Load the pipeline for work at these resolutions, saying so on stderr."""
     from rich.console import Console
 
     from inkontext.pipeline import Pipeline
 
     console = Console(stderr=True)
     with console.status("loading the model"):
-        pipeline = Pipeline.from_pretrained(model, device, dtype, autoencoder=autoencoder, text=text)
+        pipeline = Pipeline.from_pretrained(
+            model, device, dtype, autoencoder=autoencoder, text=text, resolution=resolution,
+            context_resolution=context_resolution,
+        )  # fmt: skip
     if not pipeline.model["trained"]:
         console.print(
             f"[yellow]note:[/] model '{pipeline.model['name']}' has random weights; its pictures are noise. "
@@ -72,6 +85,14 @@ def load(
             soft_wrap=True,
         )
     return pipeline
+
+
+def check_resolutions(resolution: int | None, context_resolution: int | None = None) -> None:
+    """Raises OptionError for one that cannot be, before a model is loaded."""
+    from inkontext.geometry import read_resolution
+
+    read_resolution(resolution)
+    read_resolution(context_resolution, "context_resolution")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ def root() -> None:
 def new(
     folder: Folder,
     picture: Annotated[Path, typer.Argument(help="The picture to begin with.")],
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -34,17 +37,20 @@ def new(
     text: o.Text = None,
     embedder: o.Embedder = None,
 ) -> None:
-    """Begin with a picture, in a new folder."""
+    """Begin with a picture, in a new folder; its resolutions are those of every turn that names none."""
     from inkontext.cli.likeness import load_embedder
     from inkontext.session import Session
     from inkontext.session.session import first_picture
     from inkontext.session.store import need_free
 
     check_folder(folder)
+    sides = (resolution, context_resolution)
+    o.check_resolutions(*sides)
     need_free(folder)
     first = first_picture(picture)  # what is wrong should not wait for the model to load
     own = load_embedder(embedder, lambda: first)
-    with Session.new(folder, first, o.load(model, device, dtype, autoencoder, text), own) as session:
+    pipeline = o.load(model, device, dtype, autoencoder, text, *sides)
+    with Session.new(folder, first, pipeline, own, *sides) as session:
         print(where(session))
 
 
@@ -58,6 +64,8 @@ def edit(
     strength: o.Strength = 1.0,
     cue: o.Cue = None,
     size: o.Size = "match",
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     anchor: Annotated[bool, typer.Option("--anchor", help="Give the first picture as a further reference.")] = False,
     keep: Annotated[bool, typer.Option(help="Put back what the edit left alone.")] = True,
     seed: Annotated[int | None, typer.Option("--seed", "-s", help="Of the noise; else the turn's number.")] = None,
@@ -85,7 +93,8 @@ def edit(
 
     # What is wrong with words or pictures should not wait for the model to load.
     check_places(json, None, o.files_read(None, ref, mask, cue))
-    best = read_best_of(quality, candidates, scorer)
+    best, sides = read_best_of(quality, candidates, scorer), (resolution, context_resolution)
+    o.check_resolutions(*sides)
     with _open(folder) as session:
         asked = read_asked(session.size(), prompt, ref, mask, mask_edits, strength, cue, check_text, retries)
         cast = asked.cast
@@ -93,9 +102,9 @@ def edit(
             "seed": seed, "steps": steps, "guidance": guidance, "negative": negative, "true_cfg": true_cfg,
             "solver": solver, "size": size, "mask": asked.mask, "strength": strength, "references": asked.references,
             "cues": asked.cues, "position": cast.position, "said": prompt if cast.names else None, "anchor": anchor,
-            "keep": keep, "best": best,
+            "keep": keep, "best": best, "resolution": resolution, "context_resolution": context_resolution,
         }  # fmt: skip
-        with making(session, (model, device, dtype, autoencoder, text), embedder, json) as report:
+        with making(session, (model, device, dtype, autoencoder, text), embedder, json, sides) as report:
             if asked.words:
                 from inkontext.session.tries import edit_until_right
 
@@ -159,8 +168,11 @@ def merge(
     if prompt is not None:
         read_prompts(prompt)
     check_places(json, None)
-    with _open(folder) as session, making(session, (model, device, dtype, autoencoder, text), embedder, json):
-        session.merge(count, prompt)
+    with _open(folder) as session:
+        last = session.current.how
+        sides = (last.resolution, last.context_resolution) if last else (None, None)
+        with making(session, (model, device, dtype, autoencoder, text), embedder, json, sides):
+            session.merge(count, prompt)
 
 
 @app.command()
@@ -168,6 +180,8 @@ def replay(
     folder: Folder,
     into: Annotated[Path, typer.Argument(help="Folder of the new session.")],
     picture: Annotated[Path | None, typer.Option(help="Another picture to begin with.")] = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
@@ -176,22 +190,33 @@ def replay(
     embedder: o.Embedder = None,
     json: o.Json = None,
 ) -> None:
-    """Make the turns up to the current one again in a new session, perhaps of another picture or with another model."""
+    """Make the turns up to the current one again in a new session, perhaps of another picture or with another model.
+
+    With --resolution all turns are at that: a draft's, for example, at the model's own.
+    """
     from inkontext.cli.likeness import load_embedder
     from inkontext.cli.making import Remade
     from inkontext.session.session import first_picture
     from inkontext.session.store import need_free
 
     check_places(json, None)
+    o.check_resolutions(resolution, context_resolution)
     with _open(folder) as session:
         check_folder(into)
         need_free(into)
         first = session.picture(0) if picture is None else first_picture(picture)
         session.embedder = load_embedder(embedder, lambda: first)
-        pipeline = o.load(model, device, dtype, autoencoder, text)
+        hows = [turn.how for turn in session.manifest.path() if turn.how]
+        largest = (
+            resolution or _largest([session.manifest.resolution, *(how.resolution for how in hows)]),
+            context_resolution or _largest([how.context_resolution for how in hows]),
+        )
+        pipeline = o.load(model, device, dtype, autoencoder, text, *largest)
         remade = Remade(into, len(session.manifest.path()) - 1)
         with remade.stoppable():
-            session.replay(into, first, pipeline, each=remade).close()
+            session.replay(
+                into, first, pipeline, each=remade, resolution=resolution, context_resolution=context_resolution
+            ).close()
     if json is not None:
         remade.write(json)
 
@@ -220,6 +245,12 @@ def show(folder: Folder, json: o.Json = None) -> None:
     print(tree_text(manifest))
     if json is not None:
         write_json(json, as_json(manifest))
+
+
+def _largest(sides: Sequence[int | None]) -> int | None:
+    """None, the model's own or as the result's, where that is among them or there are none."""
+    known = [side for side in sides if side is not None]
+    return max(known) if known and len(known) == len(sides) else None
 
 
 def _open(folder: Path) -> Session:

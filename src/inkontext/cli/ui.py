@@ -24,6 +24,8 @@ def ui(
     study: Annotated[
         Path | None, typer.Option(help="A preference study, served at /preference/ beside the page.")
     ] = None,
+    resolution: o.Resolution = None,
+    context_resolution: o.ContextResolution = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     model: o.Model = None,
     device: o.Device = None,
@@ -36,6 +38,8 @@ def ui(
     from inkontext.errors import OptionError
 
     # What is missing or taken should not wait for the model to load.
+    sides = (resolution, context_resolution)
+    o.check_resolutions(*sides)
     try:
         import gradio  # noqa: F401
         import uvicorn
@@ -52,8 +56,8 @@ def ui(
     own = load_embedder(embedder)
     key = secrets.token_urlsafe(16)
     app = create_app(
-        o.load(model, device, dtype, autoencoder, text), sessions, study=None if study is None else (study, key),
-        embedder=own,
+        o.load(model, device, dtype, autoencoder, text, *sides), sessions,
+        study=None if study is None else (study, key), embedder=own, sides=sides,
     )  # fmt: skip
     seen = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{seen}:{door.getsockname()[1]}/"

@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from inkontext.errors import MemoryPlanError, OptionError
+from inkontext.geometry import RESOLUTIONS
 from inkontext.model.presets import AutoencoderConfig, CLIPConfig, T5Config, TransformerConfig
 from inkontext.weights.shards import weight_files
 from inkontext.weights.tensors import TensorFiles
@@ -43,11 +44,13 @@ class ModelSize:
     autoencoder_config: AutoencoderConfig
     text_length: int
 
-    def need(self, dtype: torch.dtype, pixels: int, references: int = 1) -> Need:
-        """Memory of one edit at `pixels` with `references` pictures of the same size; autoencoder in float32."""
+    def need(self, dtype: torch.dtype, pixels: int, references: int = 1, context: int | None = None) -> Need:
+        """Memory of one edit at `pixels` with `references` pictures at `context`, by default the same; autoencoder in
+        float32."""
+        seen = pixels if context is None else context
         weights = (self.transformer + self.text) * dtype.itemsize + self.autoencoder * 4
-        tokens = pixels // 256 * (1 + references) + self.text_length
-        return Need(weights, max(self._transformer_bytes(dtype, tokens), self._autoencoder_bytes(pixels)))
+        tokens = pixels // 256 + seen // 256 * references + self.text_length
+        return Need(weights, max(self._transformer_bytes(dtype, tokens), self._autoencoder_bytes(max(pixels, seen))))
 
     def _transformer_bytes(self, dtype: torch.dtype, tokens: int) -> int:
         # A single block at its widest: input, modulated input, fused projection (3 + mlp), rotated q and k, attention,
@@ -88,15 +91,26 @@ def count_parameters(folder: Path, parts: Sequence[str]) -> int:
     return sum(info.count for network in networks for info in network.values())
 
 
-def check(size: ModelSize, device: torch.device, dtype: torch.dtype, resolution: int) -> None:
-    """Raises MemoryPlanError, with the plan that would fit, when an edit at the model's size does not."""
+def check(
+    size: ModelSize, device: torch.device, dtype: torch.dtype, resolution: int, context: int | None = None
+) -> None:
+    """Raises MemoryPlanError, with the plan that would fit, when an edit at a resolution does not.
+
+    context: the resolution of the picture that is given, by default the same.
+    """
     free = available_bytes(device)
-    need = size.need(dtype, resolution**2)
+    need = _need_at(size, dtype, resolution, context)
     if need.total <= free:
         return
-    half = size.need(torch.bfloat16, resolution**2)
+    half = _need_at(size, torch.bfloat16, resolution, context)
+    most = max(resolution, context or 0)
+    smaller = (side for side in (most // 2, most // 4) if side >= RESOLUTIONS[0])
+    small = next((side for side in smaller if _need_at(size, dtype, side).total <= free), None)
     if dtype.itemsize > 2 and half.total <= free:
         advice = f"use --dtype bfloat16, which needs {half.total / GIB:.1f} GiB"
+    elif small is not None:
+        less = _need_at(size, dtype, small).total
+        advice = f"work at --resolution {small}, which needs {less / GIB:.1f} GiB"
     else:
         advice = f"use a device with at least {half.total / GIB:.1f} GiB free (at bfloat16), or a smaller model"
     raise MemoryPlanError(
@@ -104,6 +118,31 @@ def check(size: ModelSize, device: torch.device, dtype: torch.dtype, resolution:
         f"(weights {need.weights / GIB:.1f}, activations {need.activations / GIB:.1f}) and {free / GIB:.1f} GiB "
         f"are free; {advice}"
     )
+
+
+def check_working(
+    size: ModelSize, device: torch.device, dtype: torch.dtype, side: int, context: int, seen: int
+) -> None:
+    """Raises MemoryPlanError where an edit has no room beside a model that is loaded already.
+
+    Args:
+        size: of the networks; their weights are not counted.
+        side, context: resolutions of the result and of what is given.
+        seen: how many pictures are given.
+    """
+    need = size.need(dtype, side**2, seen, context**2).activations
+    free = available_bytes(device)
+    if device.type == "cuda":  # what PyTorch keeps for itself is free, too
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if need > free:
+        raise MemoryPlanError(
+            f"work at resolution {max(side, context)} needs {need / GIB:.1f} GiB beside the model on {device.type} and "
+            f"{free / GIB:.1f} GiB are free; ask for a smaller resolution"
+        )
+
+
+def _need_at(size: ModelSize, dtype: torch.dtype, resolution: int, context: int | None = None) -> Need:
+    return size.need(dtype, resolution**2, context=None if context is None else context**2)
 
 
 def text_parameters(t5: T5Config, clip: CLIPConfig) -> int:

@@ -34,6 +34,7 @@ _HEADERS: Final = (
 def create_app(
     pipeline: Pipeline, sessions: Path, *, study: tuple[Path, str] | None = None, most_pixels: int = PAGE_PIXELS,
     most_bytes: int = 200_000_000, embedder: Embedder | None = None,
+    sides: tuple[int | None, int | None] = (None, None),
 ) -> FastAPI:  # fmt: skip
     """The application around a loaded model.
 
@@ -42,11 +43,12 @@ def create_app(
         study: folder of a preference study to be voted on at `/preference/`, and the key to its results.
         most_pixels, most_bytes: of an uploaded picture.
         embedder: whose cosine is told beside the drift of every turn.
+        sides: resolutions of conversations that begin here, of picture and context, as in `Session.new`.
 
     Raises:
         DataError: the study's folder holds none.
     """
-    desk = Desk(pipeline, sessions, most_pixels, embedder)
+    desk = Desk(pipeline, sessions, most_pixels, embedder, sides)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:

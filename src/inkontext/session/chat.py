@@ -19,6 +19,7 @@ from inkontext.errors import (
     one_line,
     refuse_address,
 )
+from inkontext.geometry import read_resolution
 from inkontext.numbers import as_whole
 from inkontext.reading import Reader, asked_words
 from inkontext.result import Callback
@@ -65,12 +66,14 @@ class Chat:
     Attributes:
         seed: of the noise; None for the turn's number, "random" for a new one each turn.
         steps: of sampling; the model's own where None.
+        resolution, context_resolution: as in `Session.edit`, of every turn.
         ended: whether /quit was said.
     """
 
     def __init__(
         self, session: Session, *, seed: int | None = None, steps: int | None = None, anchor: bool = False,
         keep: bool = True, reader: Reader | None = None, callback: Callback | None = None,
+        resolution: int | None = None, context_resolution: int | None = None,
     ) -> None:  # fmt: skip
         """
         Args:
@@ -84,6 +87,8 @@ class Chat:
         self.session, self.anchor, self.keep, self.reader, self.callback = session, anchor, keep, reader, callback
         self.seed: int | str | None
         self.seed, self.steps = check_numbers(seed, steps)
+        self.resolution = read_resolution(resolution)
+        self.context_resolution = read_resolution(context_resolution, "context_resolution")
         self.ended = False
         self._commands: dict[str, Callable[[str], Message]] = {
             "undo": lambda rest: self._step(session.undo, "undo", rest),
@@ -125,7 +130,8 @@ class Chat:
         seed = secrets.randbelow(2**31) if self.seed == "random" else self.seed
         assert not isinstance(seed, str)
         turn = self.session.edit(
-            prompt, seed=seed, steps=self.steps, anchor=self.anchor, keep=self.keep,
+            prompt, seed=seed, steps=self.steps, resolution=self.resolution,
+            context_resolution=self.context_resolution, anchor=self.anchor, keep=self.keep,
             words=asked_words(prompt) if self.reader else (), reader=self.reader, callback=self.callback,
         )  # fmt: skip
         here = self.here()

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from inkontext.cues import Cue, from_json
 from inkontext.errors import CueError, OptionError, SessionError
+from inkontext.geometry import RESOLUTIONS
 from inkontext.numbers import as_whole
 from inkontext.reading import TextReport
 
 FIRST_BRANCH = "main"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
 Number = Annotated[int, Field(ge=0)]
+Side = Annotated[int, Field(ge=RESOLUTIONS[0], le=RESOLUTIONS[1])]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -82,6 +84,7 @@ class How(BaseModel):
         seed: of the noise; where there were candidates, that of the chosen one.
         strength: with a mask, below 1 starts from the parent partly noised.
         size: of the new picture, as in `Pipeline.edit`; None is the parent's.
+        resolution, context_resolution: as in `Pipeline.edit`.
         cues: drawn on the parent for the model to see, as `Cue.as_dict`.
         position: how many of the references come before the picture that is changed.
     """
@@ -96,6 +99,8 @@ class How(BaseModel):
     true_cfg: float | None = None
     solver: str | None = None
     size: str | None = None
+    resolution: Side | None = None
+    context_resolution: Side | None = None
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     cues: list[dict[str, Any]] = []
     position: Number = 0
@@ -160,6 +165,7 @@ class Manifest(BaseModel):
     """`session.json`.
 
     Attributes:
+        resolution, context_resolution: those of its first picture, and of turns that name none.
         current: the turn that the next edit starts from.
         redo: turns that were undone, the next to be done again last.
         branch: the branch that the next turn moves along.
@@ -171,6 +177,8 @@ class Manifest(BaseModel):
     format: Literal["inkontext session"] = "inkontext session"
     version: Literal[1] = 1
     model: Model
+    resolution: Side | None = None
+    context_resolution: Side | None = None
     current: Number = 0
     redo: list[Number] = []
     branch: Name = FIRST_BRANCH
@@ -208,6 +216,11 @@ class Manifest(BaseModel):
             turn = self.turns[turn.parent]
             out.append(turn)
         return out[::-1]
+
+    def resolution_of(self, turn: int) -> int | None:
+        """What a turn's latents are of; None is the model's own."""
+        how = self.turns[turn].how
+        return self.resolution if how is None else how.resolution
 
     def add(self, turn: Turn) -> Manifest:
         """With one more turn, which the branch moves to."""

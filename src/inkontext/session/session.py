@@ -14,7 +14,7 @@ from inkontext.best_of import BestOf, solver_of
 from inkontext.cues import Cue
 from inkontext.data.latents import fingerprint_of
 from inkontext.errors import OptionError, SessionError
-from inkontext.geometry import Size, told_size
+from inkontext.geometry import Size, read_resolution, told_size
 from inkontext.masking import MaskFinding, read_mask
 from inkontext.numbers import as_whole, read_seed, real, whole
 from inkontext.pipeline import Pipeline
@@ -50,20 +50,27 @@ class Session:
 
     @classmethod
     def new(
-        cls, folder: str | Path, picture: PictureLike, pipeline: Pipeline, embedder: Embedder | None = None
-    ) -> Session:
+        cls, folder: str | Path, picture: PictureLike, pipeline: Pipeline, embedder: Embedder | None = None,
+        resolution: int | None = None, context_resolution: int | None = None,
+    ) -> Session:  # fmt: skip
         """Begin with a picture, in a new or empty folder.
 
+        Args:
+            resolution, context_resolution: as in `Pipeline.edit`, for all turns that name none.
+
         Raises:
-            SessionError: the folder holds something. PictureError, StorageError.
+            SessionError: the folder holds something. OptionError, PictureError, StorageError.
         """
+        side, seen = read_resolution(resolution), read_resolution(context_resolution, "context_resolution")
         first = first_picture(picture)
         store = Store(Path(folder))
         try:
             need_free(store.folder)
-            latents, _ = pipeline.encode(first)
+            latents, _ = pipeline.encode(first, side)
             store.save(0, first, {"task": "session", "model": pipeline.model}, latents)
-            manifest = Manifest(model=_model_of(pipeline), turns=[Turn(id=0)])
+            manifest = Manifest(
+                model=_model_of(pipeline), resolution=side, context_resolution=seen, turns=[Turn(id=0)]
+            )  # fmt: skip
             store.commit(manifest)
         except BaseException:
             store.close()
@@ -138,6 +145,8 @@ class Session:
         true_cfg: float | None = None,
         solver: str | None = None,
         size: str | Size | None = None,
+        resolution: int | None = None,
+        context_resolution: int | None = None,
         mask: PictureLike | MaskFinding | None = None,
         mask_edits: str = "white",
         strength: float = 1.0,
@@ -159,6 +168,8 @@ class Session:
             seed: of the noise; the new turn's number where None.
             mask: what may change; every byte outside is kept. `mask_edits` and `strength` as in `Pipeline.edit`.
             size: of the new picture, as in `Pipeline.edit`; another than the present one ends `keep` and drift here.
+            resolution, context_resolution: as in `Pipeline.edit`; the session's where None. Latents pass on to a turn
+                that sees its parent at their resolution; to another its picture does, encoded anew.
             references: further pictures the prompt may speak of; `position` of them before the picture itself.
             cues: drawn on the picture for the model to see; whether they are gone from the result is in the turn.
             said: the prompt as the user wrote it, for the manifest, where `prompt` is a translation of it.
@@ -179,7 +190,9 @@ class Session:
             steps=None if steps is None else whole(steps, "steps", 1, 1000),
             guidance=None if guidance is None else real(guidance, "guidance", 0, 100), negative=negative,
             true_cfg=None if true_cfg is None else real(true_cfg, "true_cfg", 1, 100), solver=solver,
-            size=told_size(size), strength=read_strength(strength, mask is not None),
+            size=told_size(size), resolution=read_resolution(resolution) or self.manifest.resolution,
+            context_resolution=read_resolution(context_resolution, "context_resolution")
+            or self.manifest.context_resolution, strength=read_strength(strength, mask is not None),
             cues=[cue.as_dict() for cue in cues], position=whole(position, "position", 0, len(references)), said=said,
             anchor=anchor, keep=keep,
         )  # fmt: skip
@@ -233,6 +246,7 @@ class Session:
     def replay(
         self, folder: str | Path, picture: PictureLike | None = None, pipeline: Pipeline | None = None,
         callback: Callback | None = None, each: Callable[[Session], None] | None = None,
+        resolution: int | None = None, context_resolution: int | None = None,
     ) -> Session:  # fmt: skip
         """Make the turns up to the current one again, in a new session: of another picture, or with another model.
 
@@ -240,17 +254,24 @@ class Session:
 
         Args:
             each: called with the new session when its first picture is kept, and after every turn.
+            resolution, context_resolution: of all turns, instead of their own.
         """
         need_free(Path(folder))  # of this session itself, a lock would say that it is open elsewhere
-        made = Session.new(folder, self.picture(0) if picture is None else picture, pipeline or self._model(),
-                           self.embedder)  # fmt: skip
+        asked = {"resolution": read_resolution(resolution),
+                 "context_resolution": read_resolution(context_resolution, "context_resolution")}  # fmt: skip
+        changed = {name: side for name, side in asked.items() if side is not None}
+        made = Session.new(
+            folder, self.picture(0) if picture is None else picture, pipeline or self._model(), self.embedder,
+            **{name: getattr(self.manifest, name) for name in asked} | changed,
+        )  # fmt: skip
         told = each or (lambda session: None)
         try:
             told(made)
             for turn in self.manifest.path()[1:]:
                 assert turn.how is not None
                 mask, references = self._store.mask(turn), self._store.references(turn)
-                made._take(made.current.id, turn.how, mask, references, callback=callback)
+                how = turn.how.model_copy(update=changed)
+                made._take(made.current.id, how, mask, references, callback=callback)
                 told(made)
         except BaseException:
             made.close()
@@ -308,11 +329,8 @@ class Session:
     ) -> Turn:  # fmt: skip
         """Make a turn from a parent and keep it: its files first, then the manifest that names it."""
         pipeline, store = self._model(), self._store
-        latents, before = store.latents(parent), store.picture(parent)
-        first = before if parent == 0 else store.picture(0)
-        if parent not in self._decoded:
-            self._decoded = {parent: pipeline.decode(latents)}
-        begin = Parent(before, latents, self._decoded[parent])
+        begin = self._parent(parent, how.resolution)
+        first = begin.picture if parent == 0 else store.picture(0)
         shown = [*references, first] if how.anchor and parent else references
         made = make(pipeline, begin, how, mask, shown, callback, words, reader, best)
         choice = None if made.choice is None else Choice(**made.choice)
@@ -330,6 +348,19 @@ class Session:
         self._commit(self.manifest.add(turn))
         self._decoded = {turn.id: made.canvas}
         return turn
+
+    def _parent(self, number: int, resolution: int | None) -> Parent:
+        """A turn as one at a resolution starts from it: with its own latents, or, at another, encoded anew."""
+        pipeline, picture, latents = self._model(), self._store.picture(number), self._store.latents(number)
+        theirs = self.manifest.resolution_of(number) or pipeline.resolution
+        side = resolution or pipeline.resolution
+        known = {theirs: latents}
+        if side != theirs:
+            known[side], _ = pipeline.encode(picture, side)
+            return Parent(picture, known[side], pipeline.decode(known[side]), known)
+        if number not in self._decoded:
+            self._decoded = {number: pipeline.decode(latents)}
+        return Parent(picture, latents, self._decoded[number], known)
 
 
 def first_picture(picture: PictureLike) -> Image.Image:

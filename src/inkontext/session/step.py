@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,11 +25,19 @@ _ANY = [0] + [255] * 255
 
 @dataclass(frozen=True)
 class Parent:
-    """What a turn starts from: its picture, its latents `[1, C, h, w]`, and the canvas these decode to."""
+    """What a turn starts from.
+
+    Attributes:
+        picture: the one before.
+        latents: `[1, C, h, w]`, on the canvas of the turn's resolution.
+        canvas: what they decode to.
+        known: its latents by their resolution; those of another the model makes from the picture.
+    """
 
     picture: Image.Image
     latents: Tensor
     canvas: Image.Image
+    known: Mapping[int, Tensor]
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,8 @@ def make(
 ) -> Made:  # fmt: skip
     """Edit from the parent's latents, find what changed, and put the rest back.
 
-    Cues are on the picture and not in its latents: with them the picture is encoded, cues and all. A turn of another
-    size has no pixels to put back.
+    Cues are on the picture and not in its latents: with them the picture is encoded, cues and all; so it is where the
+    model sees it at another resolution than its latents have. A turn of another size has no pixels to put back.
 
     Args:
         mask: mode L on the picture's pixels, 0 = must stay.
@@ -75,15 +83,18 @@ def make(
         best: makes several from the seed on, and chooses among them as they would be kept.
     """
     before = read_picture(parent.picture).rgb
-    cues = settle(before, how.drawn, pipeline.resolution) if how.cues else ()
-    resized = parse_size(how.size, pipeline.resolution) not in (None, parent.picture.size)
+    side = how.resolution or pipeline.resolution
+    seen = how.context_resolution or side
+    cues = settle(before, how.drawn, seen) if how.cues else ()
+    resized = parse_size(how.size, side) not in (None, parent.picture.size)
 
     def paint(seed: int, count: int) -> list[Made]:
         result = pipeline.edit(
             parent.picture, how.prompt, references=references, mask=mask, seed=seed, count=count, steps=how.steps,
             guidance=how.guidance, negative=how.negative, true_cfg=how.true_cfg, solver=how.solver, size=how.size,
-            callback=callback, context_latents=None if cues else parent.latents, cues=cues, position=how.position,
-            strength=how.strength, expect=not resized and mask is None,
+            callback=callback, context_latents=None if cues else parent.known.get(seen), cues=cues,
+            position=how.position, strength=how.strength, expect=not resized and mask is None,
+            resolution=how.resolution, context_resolution=how.context_resolution,
         )  # fmt: skip
         return [_finish(pipeline, parent, how.keep, resized, mask, result, n) for n in range(count)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,3 +111,22 @@ def test_a_run_and_one_that_goes_on_end_with_the_same_bytes(pipeline: Pipeline, 
 def test_plans_that_make_no_sense(change: dict) -> None:
     with pytest.raises(OptionError):
         Plan(64, **change)
+
+
+def test_arms_at_another_resolution(chain: Chain, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int | None, int | None]] = []
+    edit = pipeline.edit
+
+    def spy(*given: Any, **more: Any) -> Any:
+        seen.append((more.get("resolution"), more.get("context_resolution")))
+        return edit(*given, **more)
+
+    monkeypatch.setattr(pipeline, "edit", spy)
+    system = ModelSystem(pipeline, steps=1, resolution=48, context_resolution=96)
+    assert (system.identity["resolution"], system.identity["context_resolution"]) == (48, 96)
+    row, strip = run_chain("0000", chain, ("ours", "naive"), system, lambda done: None)
+    assert set(seen) == {(48, 96)} and strip.size == (5 * 64, 3 * 64)
+    assert all(value is not None for arm in row["arms"].values() for value in arm["untouched_psnr"])
+    plain = ModelSystem(pipeline, steps=1)
+    assert plain.identity["resolution"] == 64 and "context_resolution" not in plain.identity
+    assert "resolution" not in plain.sampling

@@ -365,3 +365,41 @@ def test_an_embedders_cosine_is_told_under_the_turn(pipeline: Pipeline, tmp_path
     brief, told = views.drift(turns[2])
     assert "·" not in brief and "picture unknown: the embedder failed (ValueError: no face); correct it." in told
     desk.close()
+
+
+def test_a_wish_has_a_resolution_and_a_desk_one_for_its_conversations(
+    pipeline: Pipeline, photo: Image.Image, tmp_path: Path
+) -> None:
+    desk = Desk(pipeline, tmp_path / "sessions", sides=(48, None))
+    name = desk.begin(photo, "draft")
+    done(desk, name, Wish("make it red", steps=1))
+    done(desk, name, Wish("make it red", steps=1, resolution=128, context_resolution=64, size="1:1"))
+    manifest = desk.manifest(name)
+    assert manifest.resolution == 48
+    hows = [turn.how for turn in manifest.turns[1:] if turn.how]
+    assert [(how.resolution, how.context_resolution) for how in hows] == [(48, None), (128, 64)]
+    with Image.open(desk.picture_file(name, 2)) as made:
+        assert made.size == (128, 128)
+    for wrong in ({"resolution": 8}, {"context_resolution": 9000}):
+        with pytest.raises(OptionError, match="resolution must be a whole number from 16 to 4096"):
+            desk.edit(name, Wish("a", **wrong))
+    desk.close()
+
+
+def test_the_pages_field_of_a_resolution(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
+    """What is typed reaches the turn, what is recalled stands in the field again, what cannot be is told."""
+    pytest.importorskip("gradio")
+    from inkontext.server.ui.events import Hands
+
+    desk = Desk(pipeline, tmp_path / "sessions")
+    hands, name = Hands(desk, ()), desk.begin(photo, "photo")
+    asked = ["", name, [], "", None, "make it red", "5", True, 1, "euler", 2.5, 1, "", "match"]
+    *_, last = hands.edit(*asked, 96, None, True, False)
+    assert last[-3:] == ["5", "", None]
+    how = desk.manifest(name).turns[1].how
+    assert how is not None and (how.resolution, how.context_resolution) == (96, None)
+    settings = hands.recall(str(desk.picture_file(name, 1)))[2:]
+    assert len(settings) == 13 and settings[9:11] == [96, None]
+    (told,) = hands.edit(*asked, 7, None, True, False)
+    assert any("esolution must be a whole number from 16 to 4096, not 7" in str(part) for part in told)
+    desk.close()

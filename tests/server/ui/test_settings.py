@@ -13,7 +13,7 @@ from inkontext.errors import OptionError, PictureError
 from inkontext.model.presets import Sampling
 from inkontext.pipeline import Pipeline
 from inkontext.safety.provenance import save_picture
-from inkontext.server.ui.settings import read_seed, recall, speeds
+from inkontext.server.ui.settings import read_seed, read_side, recall, speeds
 from inkontext.session import Session
 
 
@@ -24,7 +24,10 @@ def test_speeds_are_around_the_models_own() -> None:
 
 
 def test_an_edits_picture_gives_back_what_made_it(pipeline: Pipeline, photo: Image.Image, tmp_path: Path) -> None:
-    chosen: dict[str, Any] = {"steps": 3, "guidance": 2.0, "solver": "heun", "true_cfg": 2, "negative": "fog"}
+    chosen: dict[str, Any] = {
+        "steps": 3, "guidance": 2.0, "solver": "heun", "true_cfg": 2, "negative": "fog", "resolution": 96,
+        "context_resolution": 48,
+    }  # fmt: skip
     result = pipeline.edit(photo, "make it red", seed=7, **chosen)
     (path,) = result.save(tmp_path / "red.png")
     found = recall(path)
@@ -70,3 +73,10 @@ def test_seeds_are_read_to_the_last_digit() -> None:
     for text in ("", "-1", "1.5", "9223372036854775808", "²", "seven", "9" * 100):
         with pytest.raises(OptionError, match="whole number from 0"):
             read_seed(text)
+
+
+def test_a_side_is_read_from_a_field_of_numbers() -> None:
+    assert [read_side(value) for value in (None, 512, 512.0)] == [None, 512, 512]
+    for value in (0, 512.5, float("nan"), float("inf"), 1e9):
+        with pytest.raises(OptionError, match="context_resolution must be a whole number from 16 to 4096"):
+            read_side(value, "context_resolution")

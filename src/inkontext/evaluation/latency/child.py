@@ -123,8 +123,8 @@ class Ours(_Local):
 
         def make() -> Image.Image:
             if not pictures:
-                return p.generate(MAKE, size=(size, size), steps=self.steps(job)).images[0]
-            return p.edit(pictures[0], EDIT, references=pictures[1:], steps=self.steps(job)).images[0]
+                return p.generate(MAKE, steps=self.steps(job), resolution=size).images[0]
+            return p.edit(pictures[0], EDIT, references=pictures[1:], steps=self.steps(job), resolution=size).images[0]
 
         return self.timed(stages, make, job)
 

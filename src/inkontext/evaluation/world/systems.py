@@ -54,7 +54,8 @@ class ModelSystem:
 
     def __init__(
         self, pipeline: Pipeline, steps: int | None = None, guidance: float | None = None,
-        true_cfg: float | None = None, best: Best | None = None,
+        true_cfg: float | None = None, best: Best | None = None, resolution: int | None = None,
+        context_resolution: int | None = None,
     ) -> None:  # fmt: skip
         """None takes the model's own. Raises OptionError for what the model cannot do."""
         self.pipeline, self.best = pipeline, best
@@ -62,10 +63,14 @@ class ModelSystem:
         options = read_options(
             pipeline.sampling, pipeline.transformer.cfg.guidance_embed, steps=steps, guidance=guidance,
             true_cfg=true_cfg, solver=solver, negative=None, scheme=None, fit=None, reference_numerics=None,
+            resolution=resolution, context_resolution=context_resolution,
         )  # fmt: skip
         self.sampling: dict[str, Any] = {"steps": steps, "guidance": guidance, "true_cfg": true_cfg}
         if solver is not None:
             self.sampling["solver"] = solver
+        asked = {"resolution": options.resolution, "context_resolution": options.context_resolution}
+        sides = {name: side for name, side in asked.items() if side is not None}
+        self.sampling |= sides
 
         networks = pipeline.transformer, pipeline.autoencoder, pipeline.towers.t5, pipeline.towers.clip
         self.identity = {
@@ -80,6 +85,7 @@ class ModelSystem:
             "device": pipeline.device.type,
             "dtype": str(pipeline.dtype).removeprefix("torch."),
             **({"best_of": best.identity} if best else {}),
+            **sides,
         }
 
     def make(self, case: Case) -> Image.Image | NoPicture:

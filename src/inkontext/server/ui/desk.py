@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from PIL import Image
 
 from inkontext.errors import InKontextError, OptionError, SessionError, StorageError
-from inkontext.geometry import Size, parse_size
+from inkontext.geometry import Size, parse_size, read_resolution
 from inkontext.masking import read_mask
 from inkontext.pipeline import Pipeline
 from inkontext.request import read_prompts
@@ -55,6 +55,8 @@ class Wish:
     true_cfg: float | None = None
     solver: str | None = None
     size: str = MATCH
+    resolution: int | None = None
+    context_resolution: int | None = None
     keep: bool = True
     anchor: bool = False
     references: Sequence[Reference] = ()
@@ -70,15 +72,17 @@ class Desk:
     """
 
     def __init__(self, pipeline: Pipeline, folder: Path, most_pixels: int = PAGE_PIXELS,
-                 embedder: Embedder | None = None) -> None:  # fmt: skip
+                 embedder: Embedder | None = None,
+                 sides: tuple[int | None, int | None] = (None, None)) -> None:  # fmt: skip
         """
         Args:
             folder: of the sessions; made when the first begins.
             most_pixels: of a picture that is taken in.
             embedder: as in `Session`, for every turn.
+            sides: resolutions of conversations that begin here, of picture and context.
         """
         self.pipeline, self.folder, self.most_pixels = pipeline, folder, min(most_pixels, MAX_PIXELS)
-        self.embedder = embedder
+        self.embedder, self.sides = embedder, sides
         self._model = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
@@ -113,7 +117,7 @@ class Desk:
         read = self.check(picture)
         folder = self._new_folder(title)
         try:
-            with self._model, Session.new(folder, read, self.pipeline):
+            with self._model, Session.new(folder, read, self.pipeline, None, *self.sides):
                 return folder.name
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -158,13 +162,16 @@ class Desk:
         cast = assign(wish.prompt, wish.references)
         references = [self.check(path) for path in cast.references]
         mask = marks.mask if wish.mask is None else read_mask(wish.mask, size)
-        shape = parse_size(wish.size, self.pipeline.resolution) or size
+        side = read_resolution(wish.resolution) or manifest.resolution or self.pipeline.resolution
+        read_resolution(wish.context_resolution, "context_resolution")
+        shape = parse_size(wish.size, side) or size
         self.pipeline.towers.check(cast.prompt)
 
         def step(session: Session, callback: Callback) -> Turn:
             return session.edit(
                 cast.prompt, seed=wish.seed, steps=wish.steps, guidance=wish.guidance, negative=wish.negative,
-                true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, mask=mask, references=references,
+                true_cfg=wish.true_cfg, solver=wish.solver, size=wish.size, resolution=wish.resolution,
+                context_resolution=wish.context_resolution, mask=mask, references=references,
                 cues=marks.cues, position=cast.position, said=wish.prompt if cast.names else None,
                 anchor=wish.anchor, keep=wish.keep, callback=callback,
             )  # fmt: skip

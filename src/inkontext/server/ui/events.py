@@ -16,8 +16,9 @@ from inkontext.server.ui.desk import Desk, Wish
 from inkontext.server.ui.examples import Example
 from inkontext.server.ui.job import Job, data_uri
 from inkontext.server.ui.layout import Parts
-from inkontext.server.ui.settings import MATCH, Recalled, read_seed, recall, speeds
+from inkontext.server.ui.settings import MATCH, Recalled, read_seed, read_side, recall, speeds
 
+_SETTINGS: Final = 13  # values that `Hands._settings` gives
 _DRAWS: Final = 2**31  # of new seeds: short enough to be copied by hand
 Shown = list[Any]  # name, stage, tree, message, picker: what every handler gives back first
 _DRAWN: Final = "(...given) => { given[0] = window.inkontext.drawn(); return given; }"
@@ -49,7 +50,8 @@ def wire(page: gr.Blocks, desk: Desk, parts: Parts, examples: tuple[Example, ...
 
     kept = [parts.references, parts.references_list]
     settings = [parts.prompt, parts.seed, parts.locked, parts.steps, parts.solver, parts.guidance, parts.true_cfg,
-                parts.negative, parts.size, parts.keep, parts.anchor]  # fmt: skip
+                parts.negative, parts.size, parts.resolution, parts.context_resolution, parts.keep,
+                parts.anchor]  # fmt: skip
     parts.tree.use(hands.use, [parts.name, parts.references], [*shown, *kept, *settings], **quiet)
     parts.references_drop.upload(
         hands.add_references, [parts.references_drop, parts.references],
@@ -173,7 +175,7 @@ class Hands:
     def use(self, name: str, references: list[dict[str, str]], event: gr.EventData) -> list[Any]:
         """A turn's picture as a reference, as the start of a new conversation, or for its settings."""
         same: list[Any] = [gr.skip()] * 2
-        still: list[Any] = [gr.skip()] * 11
+        still: list[Any] = [gr.skip()] * _SETTINGS
         wanted = getattr(event, "as")
         try:
             file = self.desk.picture_file(name, int(event.turn))
@@ -209,7 +211,7 @@ class Hands:
         try:
             found = recall(Path(file or ""))
         except InKontextError as error:
-            return [views.message(_without_path(error, Path(file or "")), "error"), None, *[gr.skip()] * 11]
+            return [views.message(_without_path(error, Path(file or "")), "error"), None, *[gr.skip()] * _SETTINGS]
         told = found.sentence(self.desk.pipeline.model["fingerprint"])
         return [views.message(told), None, *self._settings(found)]
 
@@ -218,7 +220,8 @@ class Hands:
         how, sampling = found.how, self.desk.pipeline.sampling
         guidance = how.guidance if how.guidance is not None else sampling.guidance or 1.0
         return [how.said or how.prompt, str(how.seed), True, how.steps or sampling.steps, how.solver or sampling.solver,
-                guidance, how.true_cfg or 1, how.negative or "", how.size or MATCH, how.keep, how.anchor]  # fmt: skip
+                guidance, how.true_cfg or 1, how.negative or "", how.size or MATCH, how.resolution,
+                how.context_resolution, how.keep, how.anchor]  # fmt: skip
 
     def roll(self) -> list[Any]:
         return [str(secrets.randbelow(_DRAWS)), True]
@@ -230,7 +233,7 @@ class Hands:
     def edit(
         self, drawn: str, name: str | None, references: list[dict[str, str]], written: str, mask: str | None,
         prompt: str, seed: str, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float,
-        negative: str, size: str, keep: bool, anchor: bool,
+        negative: str, size: str, resolution: float | None, context_resolution: float | None, keep: bool, anchor: bool,
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Begin an edit and show it until it ends. What was drawn goes when it is done, and stays when it failed."""
         stay: list[Any] = [gr.skip(), gr.skip(), gr.skip()]
@@ -240,6 +243,7 @@ class Hands:
         guided = self.desk.pipeline.transformer.cfg.guidance_embed
         try:
             number = read_seed(seed) if locked else secrets.randbelow(_DRAWS)
+            side, seen = read_side(resolution), read_side(context_resolution, "context_resolution")
         except InKontextError as error:
             yield [*self.shown(name, one_line(error), "error"), *stay]
             return
@@ -247,7 +251,7 @@ class Hands:
         wish = Wish(
             prompt=prompt, seed=number, steps=int(steps), guidance=guidance if guided else None,
             negative=negative or None, true_cfg=true_cfg if true_cfg > 1 else None, solver=solver, size=size,
-            keep=keep, anchor=anchor,
+            resolution=side, context_resolution=seen, keep=keep, anchor=anchor,
             references=[Reference(row["path"], row["name"] or None) for row in references],
             drawn=drawn, written=written, mask=mask,
         )  # fmt: skip

@@ -59,6 +59,8 @@ class Parts:
     locked: gr.Checkbox
     dice: gr.Button
     size: gr.Dropdown
+    resolution: gr.Number
+    context_resolution: gr.Number
     speed: gr.Radio
     steps: gr.Slider
     solver: gr.Dropdown
@@ -71,8 +73,11 @@ class Parts:
     recall: gr.File
 
 
-def arrange(pipeline: Pipeline, facts: Facts, examples: tuple[Example, ...]) -> Parts:
-    """Put everything in its place, inside a `gradio.Blocks` that is open."""
+def arrange(pipeline: Pipeline, facts: Facts, examples: tuple[Example, ...], side: int | None = None) -> Parts:
+    """Put everything in its place, inside a `gradio.Blocks` that is open.
+
+    side: resolution of conversations that begin here; the model's own where None.
+    """
     own: dict[str, Any] = {"name": gr.State(None), "references": gr.State([])}
     gr.HTML(views.header(facts), js_on_load=None, apply_default_css=False, elem_id="ik-header")
     own["drawn"] = gr.Textbox("", visible=False)
@@ -82,7 +87,7 @@ def arrange(pipeline: Pipeline, facts: Facts, examples: tuple[Example, ...]) -> 
         with gr.Column(elem_id="ik-centre"):
             own |= _centre(views.example_rows(examples))
         with gr.Column(elem_id="ik-right"):
-            own |= _right(pipeline)
+            own |= _right(pipeline, side or pipeline.resolution)
         with gr.Column(elem_id="ik-below"):
             own["tree"] = _own("history", _OF_TURNS, elem_id="ik-tree", value={"name": "", "turns": []})
     return Parts(**own)
@@ -130,7 +135,7 @@ def _centre(examples: list[dict[str, Any]]) -> dict[str, Any]:
     return own
 
 
-def _right(pipeline: Pipeline) -> dict[str, Any]:
+def _right(pipeline: Pipeline, side: int) -> dict[str, Any]:
     own: dict[str, Any] = {}
     sampling, named = pipeline.sampling, speeds(pipeline.sampling)
     guided = pipeline.transformer.cfg.guidance_embed
@@ -138,6 +143,10 @@ def _right(pipeline: Pipeline) -> dict[str, Any]:
         _heading("Settings")
         sizes = [("As the picture" if size == SIZES[0] else size, size) for size in SIZES]
         own["size"] = gr.Dropdown(sizes, value=SIZES[0], label="Size", elem_id="ik-size")
+        own["resolution"] = gr.Number(
+            None, label="Working size", elem_id="ik-resolution", placeholder=str(side),
+            info="Side in pixels of the square the model works at; less is quicker and coarser, at the same size",
+        )  # fmt: skip
         own["speed"] = gr.Radio(list(named), value=STANDARD, label="Speed", elem_id="ik-speed")
         with gr.Row(elem_id="ik-seeds"):
             own["seed"] = gr.Textbox("1", label="Seed", max_lines=1, elem_id="ik-seed")
@@ -162,6 +171,10 @@ def _right(pipeline: Pipeline) -> dict[str, Any]:
             own["true_cfg"] = gr.Slider(
                 1, 10, value=1, step=0.1, label="True CFG", info="Above 1 every step takes twice as long",
                 elem_id="ik-true-cfg",
+            )  # fmt: skip
+            own["context_resolution"] = gr.Number(
+                None, label="Working size of what it is shown", elem_id="ik-context-resolution",
+                placeholder="the same", info="Of the picture and the references; by default the same",
             )  # fmt: skip
             own["negative"] = gr.Textbox("", label="Avoid", info="Acts through true CFG above 1", elem_id="ik-negative")
     with gr.Group(elem_classes="ik-panel"):

@@ -26,7 +26,7 @@ def build(desk: Desk) -> gr.Blocks:
     facts = facts_of(pipeline)
     examples = make_examples(pipeline.resolution, pipeline.towers.check)
     with gr.Blocks(title=f"InKontext · {facts.name}", analytics_enabled=False, fill_width=True) as page:
-        wire(page, desk, arrange(pipeline, facts, examples), examples)
+        wire(page, desk, arrange(pipeline, facts, examples, desk.sides[0]), examples)
     return page
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inkontext.errors import OptionError, PictureError
+from inkontext.geometry import read_resolution
 from inkontext.model.presets import Sampling
 from inkontext.safety.provenance import read_metadata
 from inkontext.session.manifest import How, read_how
@@ -15,13 +16,21 @@ STANDARD: Final = "Standard"
 SEEDS: Final = 2**63  # every seed is below
 MATCH: Final = "match"
 SIZES: Final = (MATCH, "1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16")
-_OF_RECORD: Final = ("prompt", "seed", "steps", "guidance", "true_cfg", "solver")
+_OF_RECORD: Final = (
+    "prompt", "seed", "steps", "guidance", "true_cfg", "solver", "resolution", "context_resolution",
+)  # fmt: skip
 
 
 def speeds(sampling: Sampling) -> dict[str, int]:
     """Steps by name: a third of the model's own, its own, and twice as many; fewer names for few-step models."""
     own = sampling.steps
     return {name: n for name, n in (("Draft", own // 3), (STANDARD, own), ("Fine", own * 2)) if n > 1 or n == own}
+
+
+def read_side(value: float | None, name: str = "resolution") -> int | None:
+    """A resolution as it is typed into a field of numbers, where an empty one is none. Raises OptionError."""
+    whole = isinstance(value, float) and value.is_integer()
+    return read_resolution(int(value) if whole else value, name)  # type: ignore[arg-type]
 
 
 def read_seed(text: str) -> int:
