@@ -20,6 +20,7 @@ from PIL import Image
 from benchmarks.table import show
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.pipeline import Pipeline
+from inkontext.pixels import to_float
 
 CELL: Final = 8
 LIGHTS: Final = {"as it is": (1.0, 1.0, 1.0), "night": (0.35, 0.4, 0.6)}
@@ -35,7 +36,7 @@ def square(file: Path, side: int) -> np.ndarray:
 @torch.no_grad()
 def round_trip(autoencoder: AutoEncoder, pictures: np.ndarray) -> np.ndarray:
     """Pictures uint8 `[N, H, W, 3]` coded and decoded, float."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = to_float(pictures)
     decoded = [autoencoder.decode(autoencoder.encode(part)) for part in x.split(8)]
     return (torch.cat(decoded).clamp(-1, 1).permute(0, 2, 3, 1).numpy() + 1) * 127.5
 

@@ -27,12 +27,13 @@ from benchmarks.keep_rules import differs, drawn_alone
 from benchmarks.table import show
 from inkontext.data.world import Pair, sample_pair
 from inkontext.data.world.score import CHANGED_AT_LEAST
+from inkontext.decibel import HIGHEST
 from inkontext.errors import PromptError
 from inkontext.numerics import numerics_for
 from inkontext.pipeline import Pipeline
 from inkontext.result import Result
 from inkontext.sequence import pack
-from inkontext.session.drift import SAME, psnr
+from inkontext.session.drift import psnr
 from inkontext.session.keep import blend_latents, change_of, composite
 from inkontext.velocity import Velocity
 
@@ -133,7 +134,7 @@ def summary(rule: str, found: list[dict[str, Any]]) -> dict[str, Any]:
         "rule": rule, "asked": means.get("asked"), "kept": means.get("kept"),
         "precise": sum(row["right"] for row in parts) / through if through else None,
         "untouched dB": float(np.mean(dB)) if dB else None, "median dB": float(np.median(dB)) if dB else None,
-        "exact": float(np.mean([value == SAME for value in dB])) if dB else None,
+        "exact": float(np.mean([value == HIGHEST for value in dB])) if dB else None,
         "followed": float(np.mean([row["followed"] for row in parts])) if parts else None,
         "whole": float(np.mean(wholes)) if wholes else None,
     }  # fmt: skip

@@ -8,6 +8,7 @@ import torch
 from inkontext.errors import OptionError
 from inkontext.flow.timesteps import schedule
 from inkontext.numerics import BFL, DIFFUSERS, EXACT, numerics_for
+from inkontext.pixels import to_bytes
 
 CPU, HALF = torch.device("cpu"), torch.bfloat16
 
@@ -32,9 +33,10 @@ def test_exact_time_is_not_rounded() -> None:
 
 
 def test_bytes() -> None:
-    x = torch.tensor([-2.0, -1.0, 0.0, 0.9999, 1.0, 3.0])
-    assert BFL.to_bytes(x).tolist() == [0, 0, 127, 254, 255, 255]
-    assert DIFFUSERS.to_bytes(x).tolist() == EXACT.to_bytes(x).tolist() == [0, 0, 128, 255, 255, 255]
+    x = torch.tensor([-2.0, -1.0, 0.0, 0.9999, 1.0, 3.0])[None, None, None]
+    assert to_bytes(x, BFL.truncate).flatten().tolist() == [0, 0, 127, 254, 255, 255]
+    for rules in (DIFFUSERS, EXACT):
+        assert to_bytes(x, rules.truncate).flatten().tolist() == [0, 0, 128, 255, 255, 255]
 
 
 def test_state_between_steps() -> None:

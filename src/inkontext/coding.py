@@ -13,6 +13,7 @@ from torch import Tensor
 from inkontext.errors import NonFiniteError
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.numerics import Numerics
+from inkontext.pixels import to_bytes, to_float
 from inkontext.request import Context
 from inkontext.runtime.guard import first_nonfinite
 
@@ -38,8 +39,7 @@ class Coder:
         """Latents `[1, C, h, w]` of a context's picture on its canvas."""
         key = (id(context.picture.rgb), context.frame)
         if key not in self._encoded:
-            pixels = np.array(context.frame.place(context.picture.rgb))
-            x = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+            x = to_float(np.asarray(context.frame.place(context.picture.rgb))[None], self.device)
             with self._autocast(self.numerics.half_encode):
                 z = self.autoencoder.encode(x)
             self._encoded[key] = self._finite(z, "encoder", lambda: self.autoencoder.encode(x))
@@ -50,7 +50,7 @@ class Coder:
         with self._autocast(self.numerics.half_decode):
             x = self.autoencoder.decode(z.float())
         x = self._finite(x, "decoder", lambda: self.autoencoder.decode(z.float()))
-        return Image.fromarray(self.numerics.to_bytes(x[0]).permute(1, 2, 0).cpu().numpy())
+        return Image.fromarray(to_bytes(x, self.numerics.truncate)[0].cpu().numpy())
 
     def _finite(self, x: Tensor, part: str, rerun: Callable[[], Tensor]) -> Tensor:
         if torch.isfinite(x).all():

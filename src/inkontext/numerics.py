@@ -52,12 +52,6 @@ class Numerics:
         """The state after a step."""
         return z.to(dtype).float() if self.state == "rounded" else z
 
-    def to_bytes(self, x: Tensor) -> Tensor:
-        """Pictures in [-1, 1] -> uint8."""
-        if self.truncate:
-            return (127.5 * (x.float().clamp(-1, 1) + 1)).to(torch.uint8)
-        return ((x.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-
 
 EXACT = Numerics("float32", "float32", truncate=False, half_encode=False, half_decode=False)
 BFL = Numerics("model", "model", truncate=True, half_encode=False, half_decode=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from inkontext.evaluation.fidelity import HIGHEST, psnr, ssim, ssim_map
+from inkontext.decibel import HIGHEST
+from inkontext.evaluation.fidelity import psnr, ssim, ssim_map
 
 
 def test_psnr_and_ssim_are_scikit_images(pair: tuple[np.ndarray, np.ndarray]) -> None:

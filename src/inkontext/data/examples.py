@@ -80,8 +80,3 @@ def _tensor(pictures: Iterable[np.ndarray | Tensor]) -> Tensor:
     if isinstance(pictures[0], Tensor):
         return torch.stack([torch.as_tensor(picture) for picture in pictures])
     return torch.from_numpy(np.stack(pictures))
-
-
-def to_float(pictures: Tensor, device: torch.device) -> Tensor:
-    """uint8 `[n, H, W, 3]` -> float32 `[n, 3, H, W]` in [-1, 1]."""
-    return pictures.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from inkontext.data.cache import Shards, owned, write_rows
-from inkontext.data.examples import to_float
 from inkontext.data.formats import open_set
 from inkontext.data.latents import content_key, fingerprint_of, text_key, towers_fingerprint
 from inkontext.data.pairs import Layout, measure, placed
@@ -21,6 +20,7 @@ from inkontext.errors import ModelNotFoundError, OptionError
 from inkontext.geometry import Size, ratio_buckets
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.text import TextTowers
+from inkontext.pixels import to_float
 
 SHARD_BYTES: Final = 64 * 2**20
 Tick = Callable[[str, int, int], None]

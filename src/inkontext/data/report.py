@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 
 from inkontext.data.formats import open_set
 from inkontext.data.rows import Row
+from inkontext.decibel import psnr_of
 from inkontext.errors import InKontextError
 
 _SIDE: Final = 256
@@ -72,7 +73,7 @@ def compare(target: Image.Image, references: Sequence[Image.Image]) -> tuple[flo
     """(share changed, shift in pixels of the target, PSNR outside the change in dB) against the most similar reference.
 
     The last is None where more than half changed, and so is the shift unless it explains the change. PSNR of equal
-    pixels counts as 100 dB.
+    pixels counts as 99 dB.
     """
     scale = min(1.0, _SIDE / max(target.size))
     size = max(8, round(target.width * scale)), max(8, round(target.height * scale))
@@ -87,8 +88,7 @@ def compare(target: Image.Image, references: Sequence[Image.Image]) -> tuple[flo
     if not kept.any():
         return share, None, None
     error = float(np.mean((before - after)[kept] ** 2))
-    psnr = min(100.0, -10 * np.log10(error)) if error > 0 else 100.0
-    return share, _shift_of_rest(before, after, kept) / scale, float(psnr)
+    return share, _shift_of_rest(before, after, kept) / scale, psnr_of(error, 1.0)
 
 
 def _array(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
 import numpy as np
 
-HIGHEST: Final = 99.0  # dB where not a value differs
+from inkontext.decibel import psnr_of
+
 _SIGMA, _RADIUS = 1.5, 5  # of the Gaussian window, 11 pixels
 _FLOOR, _CONTRAST = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """10 log10(255² / mean squared error over all values), dB; `HIGHEST` where not one differs."""
-    error = float(np.square(a.astype(np.float64) - b.astype(np.float64)).mean())
-    return min(HIGHEST, 10 * math.log10(255**2 / error)) if error else HIGHEST
+    """10 log10(255² / mean squared error over all values), dB (`psnr_of`)."""
+    return psnr_of(float(np.square(a.astype(np.float64) - b.astype(np.float64)).mean()))
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
+from inkontext.decibel import psnr_of
 from inkontext.errors import OptionError
 from inkontext.plugins import told
 from inkontext.safety.pictures import read_picture
 from inkontext.session.manifest import Drift
-
-SAME: Final = 99.0  # dB reported for the same bytes
 
 
 class Embedder(Protocol):
@@ -66,7 +65,7 @@ def psnr(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float | None:
     if not where.any():
         return None
     error = float(np.square(a.astype(np.float64) - b)[where].mean())
-    return SAME if error == 0 else round(min(SAME, 10 * float(np.log10(255.0**2 / error))), 6)
+    return round(psnr_of(error), 6)
 
 
 def embed(embedder: Embedder, picture: Image.Image) -> np.ndarray:

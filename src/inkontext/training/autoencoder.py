@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from inkontext.data.examples import Group, to_float
+from inkontext.data.examples import Group
 from inkontext.data.stream import Mixture, batches
+from inkontext.decibel import psnr_of
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.model.discriminator import PatchDiscriminator
+from inkontext.pixels import to_bytes, to_float
 from inkontext.runtime.flops import count_flops
 from inkontext.training.config import RunConfig
 from inkontext.training.optimiser import Learner, NonFiniteLossError
@@ -137,7 +139,7 @@ class AutoencoderStage:
             for chunk in pictures.split(16):
                 x = to_float(chunk, self.device)
                 errors.append((model.decode(model.encode(x)).clamp(-1, 1) - x).div(2).square().flatten(1).mean(1))
-            found[pictures.shape[1]] = -10 * torch.log10(torch.cat(errors))
+            found[pictures.shape[1]] = torch.tensor([psnr_of(e, 1.0) for e in torch.cat(errors).tolist()])
         by_size = {f"psnr/{side}": psnr.mean().item() for side, psnr in found.items()} if len(found) > 1 else {}
         return by_size | {"psnr": torch.cat(list(found.values())).mean().item()}
 
@@ -146,8 +148,7 @@ class AutoencoderStage:
         model = self.learners["autoencoder"].averaged("autoencoder", AutoEncoder)
         x = to_float(self.held_out[0][:8], self.device)
         rows = torch.cat([torch.cat(list(t), dim=2) for t in (x, model.decode(model.encode(x)))], dim=1)
-        pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return {"reconstruction": Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())}
+        return {"reconstruction": Image.fromarray(to_bytes(rows[None])[0].cpu().numpy())}
 
     def tensors_of(self, batch: list[Group]) -> dict[str, Tensor]:
         return {f"target.{i}": g.target for i, g in enumerate(batch)}

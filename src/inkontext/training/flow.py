@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inkontext.data.examples import Group, stack, to_float
+from inkontext.data.examples import Group, stack
 from inkontext.data.stream import batches
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
 from inkontext.flow.timesteps import sample_logit_normal
 from inkontext.model.text import TextTowers
 from inkontext.model.transformer import FluxTransformer
+from inkontext.pixels import to_float
 from inkontext.runtime.attention import attention_for_training
 from inkontext.runtime.compiler import need_compiler
 from inkontext.runtime.flops import kept_context_flops, transformer_flops

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from inkontext.data.examples import Group, stack
 from inkontext.flow.path import data_from_velocity, flow_matching_loss, interpolate
+from inkontext.pixels import to_bytes
 from inkontext.sequence import pack, unpack
 from inkontext.training.flow import FlowStage, grid_of
 from inkontext.training.safe_rows import Classifier
@@ -65,8 +66,7 @@ class SafeFlowStage(FlowStage):
                 transformer, towers, target, context, group.instructions, torch.ones(len(group)), eps
             )
             guess = self.autoencoder.decode(unpack(data_from_velocity(noise, v, 1.0), grid_of(target)))
-            pictures = ((guess.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-            found.append(classifier(pictures.permute(0, 2, 3, 1).cpu().numpy()))
+            found.append(classifier(to_bytes(guess).cpu().numpy()))
         return {"flagged": float(np.concatenate(found).mean())}
 
 

@@ -17,6 +17,7 @@ from inkontext.data.world.alternatives import alternatives, told_alternatives
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.pair import Pair
 from inkontext.data.world.render import render
+from inkontext.decibel import HIGHEST, psnr_of
 
 CHANGED_AT_LEAST: Final = 0.5  # of the squared error between reference and target must be gone
 TOLD_AT_LEAST: Final = 0.25  # the same where only words fix the layout: character, style, t2i
@@ -29,7 +30,6 @@ _SPILL: Final = 26.0  # grey levels by which a cell's mean colour must move to c
 _TOLD: Final = frozenset({"character", "style", "t2i"})
 _DIFFERS: Final = 24.0  # grey levels; where two renderings are nearer than this they do not tell apart
 _DIFFERS_SHARE: Final = 0.001  # of the pixels; an alternative that differs less is left out
-_PERFECT: Final = 99.0  # dB reported where nothing outside the mask changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,10 @@ def _kept(pair: Pair, produced: Image.Image, where: np.ndarray) -> tuple[float, 
     Coding noise costs PSNR but averages out in a cell; a thing that came, went or changed does not.
     """
     if pair.base < 0 or not where.any():
-        return _PERFECT, 0.0
+        return HIGHEST, 0.0
     got = np.asarray(_fitted(produced, pair), dtype=np.float32)
     moved = (got - np.asarray(pair.references[pair.base], dtype=np.float32)) * where[..., None]
     cells = Image.fromarray(np.clip(moved / 2 + 128.5, 0, 255).astype(np.uint8)).reduce(pair.size // _CELLS)
     shift = np.abs(np.asarray(cells, dtype=np.float32) - 128).max(axis=-1) * 2
     error = float(np.square(moved).sum()) / (3 * np.count_nonzero(where))
-    psnr = min(_PERFECT, 10.0 * float(np.log10(255.0**2 / error))) if error > 0 else _PERFECT
-    return psnr, float((shift > _SPILL).mean())
+    return psnr_of(error), float((shift > _SPILL).mean())

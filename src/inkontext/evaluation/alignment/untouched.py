@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from inkontext.decibel import psnr_of
 from inkontext.evaluation.alignment.resampling import Similarity, reduced, soften, warp
-from inkontext.evaluation.fidelity import HIGHEST
 
 _AREA: Final = 1_500_000  # pixels at which edits are looked for; larger pictures are reduced
 _AROUND: Final = 1.5  # pixels: standard deviation of the window over which differences are averaged
@@ -66,7 +66,7 @@ def psnr_over(
         total, count = total + float((error**2).sum()), count + error.size
     if not count:
         return None
-    return HIGHEST if total == 0 else min(HIGHEST, 10 * float(np.log10(255**2 * count / total)))
+    return psnr_of(total / count)
 
 
 def left_alone(before: np.ndarray, after: np.ndarray, move: Similarity | None) -> tuple[np.ndarray, int]:

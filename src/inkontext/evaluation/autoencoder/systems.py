@@ -16,6 +16,7 @@ from torch import Tensor
 
 from inkontext.errors import InKontextError, OptionError, WeightsError
 from inkontext.model.autoencoder import AutoEncoder
+from inkontext.pixels import to_bytes, to_float
 from inkontext.weights import load
 from inkontext.weights.hashing import fingerprint
 from inkontext.weights.source import Source, resolve_autoencoder
@@ -78,12 +79,10 @@ class Network:
 
     @torch.no_grad()
     def make(self, pixels: np.ndarray) -> Made:
-        x = torch.from_numpy(np.array(pixels)).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        out = self.module.decode(self.module.encode(x.to(self.dtype)))[0].float()
+        out = self.module.decode(self.module.encode(to_float(pixels[None], self.device).to(self.dtype)))
         if not torch.isfinite(out).all():
             raise NoReconstructionError("its output has NaN or infinity in it")
-        back = ((out.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        return Made(back, latent_bytes(len(pixels), self.channels, self.factor))
+        return Made(to_bytes(out)[0].cpu().numpy(), latent_bytes(len(pixels), self.channels, self.factor))
 
 
 class ForeignAutoEncoder:

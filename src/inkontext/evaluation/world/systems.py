@@ -21,6 +21,7 @@ from inkontext.evaluation.world.plan import Case
 from inkontext.geometry import native_frame
 from inkontext.model.autoencoder import AutoEncoder
 from inkontext.pipeline import Pipeline
+from inkontext.pixels import to_bytes, to_float
 from inkontext.plugins import Plugin
 from inkontext.request import read_options
 from inkontext.result import Result
@@ -185,10 +186,9 @@ class Compressed:
     def make(self, case: Case) -> Image.Image | NoPicture:
         target = case.pair.target
         frame = native_frame(target.size, self.resolution)
-        x = torch.from_numpy(np.array(frame.place(target))).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        out = self.autoencoder.decode(self.autoencoder.encode(x))[0].clamp(-1, 1)
-        pixels = ((out + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0)
-        return frame.restore(Image.fromarray(pixels.cpu().numpy()))
+        x = to_float(np.asarray(frame.place(target))[None], self.device)
+        out = self.autoencoder.decode(self.autoencoder.encode(x))
+        return frame.restore(Image.fromarray(to_bytes(out)[0].cpu().numpy()))
 
 
 class Folder:
