@@ -28,7 +28,7 @@ REAL = {
     **{kind.__name__: kind for kind in (np.float16, np.float32, np.float64, np.longdouble, np.int64)},
     "array": np.array, "tensor": torch.tensor, "bfloat16": lambda n: torch.tensor(n, dtype=torch.bfloat16),
 }  # fmt: skip
-WHOLES: dict[str, Any] = {"steps": 1, "seed": 5, "count": 2}
+WHOLES: dict[str, Any] = {"steps": 1, "seed": 5, "count": 2, "resolution": 64, "context_resolution": 32}
 REALS: dict[str, Any] = {"guidance": 2.0, "true_cfg": 2.0}
 NO_NUMBERS = (True, np.True_, torch.tensor(True), "2", 1j, [2, 2], np.array([2, 2]))
 
