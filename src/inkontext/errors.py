@@ -80,6 +80,12 @@ class RunError(InKontextError):
     """A run folder that is in use, belongs to another run, or a run that cannot go on."""
 
 
+class UnfinishedError(InKontextError):
+    """A measurement that failed at its end by a fault of ours; the message says where what was measured is kept."""
+
+    exit_code = 3
+
+
 class SessionError(InKontextError):
     """A session that is in use, damaged or of another model, or a step it cannot take."""
 

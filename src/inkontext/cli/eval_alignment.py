@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,5 @@ def alignment(
     found = measure(np.asarray(first), np.asarray(fitted), free).as_dict()
     resized = None if fitted is second else list(second.size)
     body = {**found, "size": list(first.size), "resized_from": resized}
-    e.tell(report_of(body), body, json)
-    if out is not None:
-        write_report(body, first, fitted, out)
+    page = partial(write_report, body, first, fitted)
+    e.tell("alignment", lambda: report_of(body), body, json, out, page)

@@ -116,4 +116,4 @@ def _run(
 def _show(result: Evaluation, json: Path | None) -> None:
     from inkontext.evaluation.autoencoder.report import report_of
 
-    e.tell(report_of(result.body, result.notes), result.body, json)
+    e.tell("autoencoder", lambda: report_of(result.body, result.notes), result.body, json)

@@ -44,7 +44,7 @@ def drift(
     result = _run(plan, system, out)
     from inkontext.evaluation.drift.report import report_of
 
-    e.tell(report_of(result.body, result.seconds), result.body, json)
+    e.tell("drift", lambda: report_of(result.body, result.seconds), result.body, json)
 
 
 def _run(plan: Plan, system: ModelSystem, out: Path | None) -> Evaluation:

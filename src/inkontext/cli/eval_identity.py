@@ -39,14 +39,17 @@ def identity(
     views = _views(face_model, dino, clip, embedder, device)
     from inkontext.evaluation.identity.report import report_of, write_report
     from inkontext.evaluation.identity.run import evaluate
-    from inkontext.storage import write_json
 
     with e.watched("series", len(collection.series)) as watch:
         body = evaluate(collection, views, watch)
-    e.tell(report_of(body), body, json)
-    if out is not None:
-        write_report(body, collection.series, out)
-        write_json(out / "results.json", body)
+    e.tell(
+        "identity",
+        lambda: report_of(body),
+        body,
+        json,
+        out,
+        lambda folder: write_report(body, collection.series, folder),
+    )
 
 
 def _collection(pictures: list[str], pairs: str | None, series: list[str]) -> Collection:

@@ -124,4 +124,4 @@ def _run(
 def _show(result: Evaluation, json: Path | None) -> None:
     from inkontext.evaluation.kontextbench.report import report_of
 
-    e.tell(report_of(result.body, result.seconds, result.notes), result.body, json)
+    e.tell("kontextbench", lambda: report_of(result.body, result.seconds, result.notes), result.body, json)

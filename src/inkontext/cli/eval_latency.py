@@ -52,7 +52,7 @@ def latency(
 
     with e.watched("measuring", None) as watch:
         body = measure(systems, wanted, repeats, settings, watch)
-    e.tell(latency_report(body), body, json, out)
+    e.tell("latency", lambda: latency_report(body), body, json, out)
 
 
 def _numbers(text: str, name: str) -> list[int]:

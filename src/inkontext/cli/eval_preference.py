@@ -141,6 +141,7 @@ def rate(
 ) -> None:
     """Rate the systems by the imported votes: Bradley-Terry, Elo, who wins against whom, agreement."""
     e.check_places(json, out)
+    from inkontext.evaluation.keeping import kept
     from inkontext.evaluation.preference.database import read_votes
     from inkontext.evaluation.preference.rate import results
     from inkontext.evaluation.preference.report import preference_report
@@ -148,6 +149,6 @@ def rate(
 
     there = read_study(study)
     votes = read_votes(study, there)
-    with e.watched("rating", None) as watch:
+    with kept("preference", lambda: None, study), e.watched("rating", None) as watch:  # the votes are there
         body = results(there, votes, resamples, seed, watch)
-    e.tell(preference_report(body), body, json, out)
+    e.tell("preference", lambda: preference_report(body), body, json, out)

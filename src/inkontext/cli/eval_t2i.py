@@ -60,7 +60,7 @@ def t2i(
     result = _run(plan, system, judges, problems, seed, out)
     from inkontext.evaluation.t2i.report import report_of
 
-    e.tell(report_of(result.body, result.speed, result.notes), result.body, json)
+    e.tell("t2i", lambda: report_of(result.body, result.speed, result.notes), result.body, json)
 
 
 def _system(

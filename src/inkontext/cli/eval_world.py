@@ -63,9 +63,10 @@ def world(
     result = _run(plan, system, outside, out)
     from inkontext.evaluation.world.report import report_of, write_report
 
-    e.tell(report_of(result.body, result.seconds), result.body, json)
-    if out is not None:
-        print(f"report: {write_report(result.body, out, outside)}")
+    def page(folder: Path) -> None:
+        print(f"report: {write_report(result.body, folder, outside)}")
+
+    e.tell("world", lambda: report_of(result.body, result.seconds), result.body, json, out, page)
 
 
 def _check(outputs: Path | None, baseline: str | None, sampled: bool, json: Path | None, out: Path | None) -> None:

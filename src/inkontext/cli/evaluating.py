@@ -73,18 +73,34 @@ def watched(what: str, total: int | None, out: Path | None = None, kept: str = "
             raise Cancelled(f"interrupted; {told}") from None
 
 
-def tell(report: Report, body: dict[str, Any], json: Path | None, out: Path | None = None) -> None:
-    """Print the tables; write the figures into `json`, page and figures into `out`, where these are given."""
+def tell(
+    what: str, report: Callable[[], Report], body: dict[str, Any], json: Path | None, out: Path | None = None,
+    page: Callable[[Path], Any] | None = None,
+) -> None:  # fmt: skip
+    """Write the figures into `json` and `out`, where these are given; then print the tables and write the page.
+
+    In this order, so that a report that cannot be made takes no figures along.
+
+    Args:
+        what: the evaluation.
+        report: makes it.
+        page: writes the page into `out` where the report itself is not all of it.
+    """
     from rich.console import Console
 
+    from inkontext.evaluation.keeping import kept
     from inkontext.storage import write_json
 
-    report.show(Console())
-    if json is not None:
-        write_json(json, body)
-    if out is not None:
-        report.write(out)
-        write_json(out / "results.json", body)
+    with kept(what, lambda: body):
+        if json is not None:
+            write_json(json, body)
+        if out is not None:
+            write_json(out / "results.json", body)
+    with kept(what, lambda: body, json or out):
+        made = report()
+        made.show(Console())
+        if out is not None:
+            page(out) if page is not None else made.write(out)
 
 
 __all__ = [

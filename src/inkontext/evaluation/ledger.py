@@ -19,6 +19,7 @@ from typing import Any, Self
 from PIL import Image
 
 from inkontext.errors import DataError, InKontextError, OptionError, RunError, StorageError
+from inkontext.evaluation.keeping import kept
 from inkontext.safety.provenance import save_picture
 from inkontext.storage import FolderLock, write_json
 
@@ -36,7 +37,7 @@ class Ledger:
 
     def __init__(self, folder: Path | None, settings: dict[str, Any]) -> None:
         """Raises OptionError for a folder with something else in it, RunError where another process is at work."""
-        self.folder = folder
+        self.folder, self._settings = folder, settings
         self.rows: dict[str, Row] = {}
         self.seconds: dict[str, float] = {}
         self.mended: tuple[str, ...] = ()
@@ -60,8 +61,13 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.folder is not None:
-            self._lock.release()
+        try:
+            if value is not None and not isinstance(value, KeyboardInterrupt) and self.rows:
+                with kept(str(self._settings["benchmark"]), lambda: list(self.rows.values()), self.folder):
+                    raise value
+        finally:
+            if self.folder is not None:
+                self._lock.release()
 
     def add(self, row: Row, picture: Image.Image | None, seconds: float) -> None:
         """Keep a result: first the picture, then the line that says it is there."""
@@ -82,9 +88,9 @@ class Ledger:
             write_json(self.folder / "results.json", body)
 
     def _read(self, folder: Path) -> None:
-        kept = read_kept(folder)
-        self.rows, self.seconds, self.mended = kept.rows, kept.seconds, kept.torn
-        for name in kept.torn:
+        there = read_kept(folder)
+        self.rows, self.seconds, self.mended = there.rows, there.seconds, there.torn
+        for name in there.torn:
             _cut(folder / name)
 
 

@@ -20,6 +20,7 @@ from inkontext import __version__
 from inkontext.errors import OptionError, PictureError
 from inkontext.evaluation import faces
 from inkontext.evaluation.identity.data import Collection, Series
+from inkontext.evaluation.keeping import kept
 from inkontext.evaluation.score import Score
 from inkontext.evaluation.statistics import DIGITS, figures
 from inkontext.plugins import Plugin, told
@@ -138,21 +139,22 @@ def evaluate(collection: Collection, views: Sequence[View], watch: Watch | None 
         raise OptionError(f"there is nothing to compare by: {why}")
     compare = _Comparison([view for view in views if not unavailable[view.name]])
     rows: list[dict[str, Any]] = []
-    for done, series in enumerate(collection.series, 1):
-        rows += compare.rows(series)
-        if watch is not None:
-            watch(done, len(collection.series))
-    return {
-        "benchmark": "identity",
-        "embedders": {view.name: {"unavailable": unavailable[view.name], **view.identity} for view in views},
-        "versions": {
-            "inkontext": __version__, "python": platform.python_version(), "numpy": np.__version__,
-            "pillow": PIL.__version__,
-        },
-        "problems": [asdict(problem) for problem in collection.problems] + _problems(rows),
-        "systems": _summary(rows, compare.names),
-        "rows": rows,
-    }  # fmt: skip
+    with kept("identity", lambda: rows):
+        for done, series in enumerate(collection.series, 1):
+            rows += compare.rows(series)
+            if watch is not None:
+                watch(done, len(collection.series))
+        return {
+            "benchmark": "identity",
+            "embedders": {view.name: {"unavailable": unavailable[view.name], **view.identity} for view in views},
+            "versions": {
+                "inkontext": __version__, "python": platform.python_version(), "numpy": np.__version__,
+                "pillow": PIL.__version__,
+            },
+            "problems": [asdict(problem) for problem in collection.problems] + _problems(rows),
+            "systems": _summary(rows, compare.names),
+            "rows": rows,
+        }  # fmt: skip
 
 
 class _Comparison:

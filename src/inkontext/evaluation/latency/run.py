@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
 
 from inkontext import __version__
 from inkontext.errors import OptionError, RunError
+from inkontext.evaluation.keeping import kept
 
 ELSE: Final = "else"  # the stage of everything that is no other stage
 _DIGITS: Final = 9
@@ -130,6 +131,7 @@ def measure(
     Raises:
         OptionError: nothing to measure.
         RunError: no system made a picture.
+        UnfinishedError: an unforeseen failure; every call so far is in a file that it names.
     """
     if repeats < 1:
         raise OptionError(f"--repeats is {repeats}; it must be a whole number of at least 1")
@@ -139,6 +141,9 @@ def measure(
     rates: list[dict[str, float]] = []
     total, done = len(systems) * len(jobs) * (repeats + 1), 0
     with ExitStack() as stack:
+        stack.enter_context(
+            kept("latency", lambda: {name: asdict(r) for name, r in records.items() if r.cold or r.runs})
+        )
         for system in systems:
             stack.callback(system.close)
             _start(system, records[system.name], jobs)
@@ -150,18 +155,18 @@ def measure(
                     done += 1
                     if watch is not None:
                         watch(done, total)
-    if not any(runs for record in records.values() for runs in record.runs.values()):
-        reasons = (f"{name}: {r.gone or '; '.join(r.failed_jobs.values())}" for name, r in records.items())
-        raise RunError(f"no system made a picture ({' | '.join(reasons)})")
-    best = {kind: max(r[kind] for r in rates if kind in r) for kind in sorted({kind for r in rates for kind in r})}
-    return {
-        "benchmark": "latency",
-        **settings,
-        "repeats": repeats,
-        "version": __version__,
-        "rates": best or None,
-        "systems": {system.name: _summary(system, records[system.name], jobs, best) for system in systems},
-    }
+        if not any(runs for record in records.values() for runs in record.runs.values()):
+            reasons = (f"{name}: {r.gone or '; '.join(r.failed_jobs.values())}" for name, r in records.items())
+            raise RunError(f"no system made a picture ({' | '.join(reasons)})")
+        best = {kind: max(r[kind] for r in rates if kind in r) for kind in sorted({kind for r in rates for kind in r})}
+        return {
+            "benchmark": "latency",
+            **settings,
+            "repeats": repeats,
+            "version": __version__,
+            "rates": best or None,
+            "systems": {system.name: _summary(system, records[system.name], jobs, best) for system in systems},
+        }
 
 
 def _start(system: System, record: _Record, jobs: Sequence[Job]) -> None:
