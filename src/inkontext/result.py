@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from inkontext.errors import StorageError
 from inkontext.safety.provenance import check_keeps_bytes, save_picture
 
 if TYPE_CHECKING:
@@ -61,17 +64,35 @@ class Result:
 
         Raises:
             OptionError: an unknown suffix, or one that would change what an exact mask kept.
-            StorageError: the disk refuses.
+            StorageError: the disk refuses; the sentence says in which folder of the system's temporary files the
+                pictures are, unless that refuses too.
         """
         if "mask" in self.records[0]:
             check_keeps_bytes(Path(path), self.records[0]["mask"]["mode"])
-        if overwrite:
-            return self._save(Path(path), True)
-        for candidate in variants(Path(path)):
+        try:
+            return self._save(Path(path), True) if overwrite else self._save_beside(Path(path))
+        except StorageError as error:
+            raise StorageError(f"{error}{self._rescued(Path(path).name)}") from error
+
+    def _save_beside(self, path: Path) -> list[Path]:
+        for candidate in variants(path):
             if not any(p.exists() for p in numbered(candidate, len(self.images))):
                 with suppress(FileExistsError):
                     return self._save(candidate, False)
         raise AssertionError("there are names without end")
+
+    def _rescued(self, name: str) -> str:
+        """What to say of pictures that could not be written where they were wanted: work that took minutes."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="inkontext-"))
+        except OSError:
+            return ""
+        try:
+            self._save(folder / name, True)
+        except StorageError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return ""
+        return f"; what was made is kept in '{folder}'"
 
     def _save(self, path: Path, overwrite: bool) -> list[Path]:
         paths = numbered(path, len(self.images))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +328,27 @@ def test_a_full_disk(
     outcome = cli("edit", picture, "x", "-m", debug_folder, "--steps", 1, "-o", "a.png")
     assert "No space left" in refused(outcome, here, ["a.png", "photo.png"], code=3)
     assert (here / "a.png").read_text() == "old"
+
+
+def test_a_picture_whose_place_fills_up_while_it_is_made_is_kept_elsewhere(
+    cli: Cli, here: Path, picture: Path, debug_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write, made = Path.write_bytes, cli("edit", picture, "x", "-m", debug_folder, "--steps", 1, "-o", "whole.png")
+    assert made.code == 0
+
+    def full(path: Path, data: bytes) -> int:
+        if path.absolute().is_relative_to(here):
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = cli("edit", picture, "x", "-m", debug_folder, "--steps", 1, "-o", "a.png")
+    assert outcome.code == 3
+    found = re.search(r"No space left on device.*; what was made is kept in '(.*)'$", outcome.complaint)
+    assert found is not None, outcome.complaint
+    assert (Path(found[1]) / "a.png").read_bytes() == (here / "whole.png").read_bytes()
+    assert names(here) == ["photo.png", "whole.png"]
 
 
 SAMPLING = """
