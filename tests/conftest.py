@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageOps
 
+from inkontext.model.transformer import FluxTransformer
 from inkontext.pipeline import Pipeline
 from inkontext.weights.embedded import make_untrained
 
@@ -60,6 +62,17 @@ def debug_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pipeline(debug_folder: Path) -> Pipeline:
     return Pipeline.from_pretrained(debug_folder, device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def fast(pipeline: Pipeline) -> Pipeline:
+    """The debug model's weights, taken for those of a model with a kept context."""
+    transformer = FluxTransformer(replace(pipeline.transformer.cfg, asymmetric=True)).requires_grad_(False).eval()
+    transformer.load_state_dict(pipeline.transformer.state_dict())
+    return Pipeline(
+        transformer, pipeline.autoencoder, pipeline.towers, pipeline.sampling, pipeline.folder,
+        pipeline.model | {"fingerprint": "asymmetric"},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

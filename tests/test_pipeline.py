@@ -16,7 +16,6 @@ from inkontext.cues import Cue
 from inkontext.cues.drawing import line_width
 from inkontext.errors import Cancelled, MemoryPlanError, NonFiniteError, OptionError, PromptError
 from inkontext.flow.timesteps import schedule
-from inkontext.model.transformer import FluxTransformer
 from inkontext.numerics import EXACT
 from inkontext.pipeline import Pipeline
 from inkontext.result import Progress
@@ -232,17 +231,6 @@ def test_the_consistency_sampler_is_a_plain_recomputation(pipeline: Pipeline, ph
 
 
 # --- at another resolution --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def fast(pipeline: Pipeline) -> Pipeline:
-    """The debug model's weights, taken for those of a model with a kept context."""
-    transformer = FluxTransformer(replace(pipeline.transformer.cfg, asymmetric=True)).requires_grad_(False).eval()
-    transformer.load_state_dict(pipeline.transformer.state_dict())
-    return Pipeline(
-        transformer, pipeline.autoencoder, pipeline.towers, pipeline.sampling, pipeline.folder,
-        pipeline.model | {"fingerprint": "asymmetric"},
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(96, 64), (501, 333), (50, 200), (200, 50), (16, 16)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,10 @@ from torch import Tensor
 
 from inkontext.errors import NonFiniteError, OptionError
 from inkontext.model.text import TextEncoding
-from inkontext.model.transformer import FluxTransformer
 from inkontext.pipeline import Pipeline
 from inkontext.runtime.context_cache import FP8, ContextCache
 from inkontext.sequence import grid_ids
 from inkontext.session import Session
-
-
-@pytest.fixture
-def fast(pipeline: Pipeline) -> Pipeline:
-    """The debug model's weights, taken for those of an asymmetric one."""
-    transformer = FluxTransformer(replace(pipeline.transformer.cfg, asymmetric=True)).requires_grad_(False).eval()
-    transformer.load_state_dict(pipeline.transformer.state_dict())
-    return Pipeline(
-        transformer, pipeline.autoencoder, pipeline.towers, pipeline.sampling, pipeline.folder,
-        pipeline.model | {"fingerprint": "asymmetric"},
-    )  # fmt: skip
 
 
 def counts(pipeline: Pipeline) -> tuple[Counter[str], Counter[str]]:
