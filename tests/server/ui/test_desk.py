@@ -394,12 +394,12 @@ def test_the_pages_field_of_a_resolution(pipeline: Pipeline, photo: Image.Image,
     desk = Desk(pipeline, tmp_path / "sessions")
     hands, name = Hands(desk, ()), desk.begin(photo, "photo")
     asked = ["", name, [], "", None, "make it red", "5", True, 1, "euler", 2.5, 1, "", "match"]
-    *_, last = hands.edit(*asked, 96, None, True, False)
+    *_, last = hands.edit(*asked, " 96 ", "", True, False)
     assert last[-3:] == ["5", "", None]
     how = desk.manifest(name).turns[1].how
     assert how is not None and (how.resolution, how.context_resolution) == (96, None)
     settings = hands.recall(str(desk.picture_file(name, 1)))[2:]
-    assert len(settings) == 13 and settings[9:11] == [96, None]
-    (told,) = hands.edit(*asked, 7, None, True, False)
+    assert len(settings) == 13 and settings[9:11] == ["96", ""]
+    (told,) = hands.edit(*asked, "7", "", True, False)
     assert any("esolution must be a whole number from 16 to 4096, not 7" in str(part) for part in told)
     desk.close()

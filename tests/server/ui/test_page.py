@@ -47,6 +47,21 @@ def test_upload_edit_and_compare(ui: Ui, picture: Path) -> None:
     assert Path(download.value.path()).read_bytes() == (ui.folder / "turns/0002/picture.png").read_bytes()
 
 
+def test_a_working_size_is_typed_and_another_is_refused(ui: Ui, picture: Path) -> None:
+    ui.begin(picture)
+    field = ui.page.locator("#ik-resolution input, #ik-resolution textarea")
+    expect(field).to_have_value("")
+    field.fill("7")
+    ui.say("Make it night")
+    ui.page.click("#ik-edit")
+    ui.tells("from 16 to 4096, not 7", error=True)
+    field.fill("64")
+    ui.edit("Make it night", becomes=1)
+    turn = read_manifest(ui.folder).turns[1]
+    assert turn.how is not None and turn.how.resolution == 64
+    assert pixels(ui.folder / "turns/0001/picture.png").shape == (256, 320, 3)
+
+
 def test_the_drift_of_every_turn_is_told(ui: Ui, picture: Path) -> None:
     ui.begin(picture)
     ui.edit("Make it night", becomes=1)

@@ -75,8 +75,9 @@ def test_seeds_are_read_to_the_last_digit() -> None:
             read_seed(text)
 
 
-def test_a_side_is_read_from_a_field_of_numbers() -> None:
-    assert [read_side(value) for value in (None, 512, 512.0)] == [None, 512, 512]
-    for value in (0, 512.5, float("nan"), float("inf"), 1e9):
-        with pytest.raises(OptionError, match="context_resolution must be a whole number from 16 to 4096"):
-            read_side(value, "context_resolution")
+def test_a_side_is_read_as_it_is_typed() -> None:
+    assert [read_side(text) for text in ("", "  ", " 512 ")] == [None, None, 512]
+    words = {"0": "from 16 to 4096", "999999999": "from 16 to 4096", "512.5": "is no context_resolution"}
+    for text, told in (words | dict.fromkeys(("-64", "²", "big"), "is no")).items():
+        with pytest.raises(OptionError, match=told):
+            read_side(text, "context_resolution")

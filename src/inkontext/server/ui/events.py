@@ -220,8 +220,8 @@ class Hands:
         how, sampling = found.how, self.desk.pipeline.sampling
         guidance = how.guidance if how.guidance is not None else sampling.guidance or 1.0
         return [how.said or how.prompt, str(how.seed), True, how.steps or sampling.steps, how.solver or sampling.solver,
-                guidance, how.true_cfg or 1, how.negative or "", how.size or MATCH, how.resolution,
-                how.context_resolution, how.keep, how.anchor]  # fmt: skip
+                guidance, how.true_cfg or 1, how.negative or "", how.size or MATCH, str(how.resolution or ""),
+                str(how.context_resolution or ""), how.keep, how.anchor]  # fmt: skip
 
     def roll(self) -> list[Any]:
         return [str(secrets.randbelow(_DRAWS)), True]
@@ -233,7 +233,7 @@ class Hands:
     def edit(
         self, drawn: str, name: str | None, references: list[dict[str, str]], written: str, mask: str | None,
         prompt: str, seed: str, locked: bool, steps: float, solver: str, guidance: float, true_cfg: float,
-        negative: str, size: str, resolution: float | None, context_resolution: float | None, keep: bool, anchor: bool,
+        negative: str, size: str, resolution: str, context_resolution: str, keep: bool, anchor: bool,
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Begin an edit and show it until it ends. What was drawn goes when it is done, and stays when it failed."""
         stay: list[Any] = [gr.skip(), gr.skip(), gr.skip()]

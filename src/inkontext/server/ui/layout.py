@@ -59,8 +59,8 @@ class Parts:
     locked: gr.Checkbox
     dice: gr.Button
     size: gr.Dropdown
-    resolution: gr.Number
-    context_resolution: gr.Number
+    resolution: gr.Textbox
+    context_resolution: gr.Textbox
     speed: gr.Radio
     steps: gr.Slider
     solver: gr.Dropdown
@@ -143,8 +143,8 @@ def _right(pipeline: Pipeline, side: int) -> dict[str, Any]:
         _heading("Settings")
         sizes = [("As the picture" if size == SIZES[0] else size, size) for size in SIZES]
         own["size"] = gr.Dropdown(sizes, value=SIZES[0], label="Size", elem_id="ik-size")
-        own["resolution"] = gr.Number(
-            None, label="Working size", elem_id="ik-resolution", placeholder=str(side),
+        own["resolution"] = gr.Textbox(
+            "", label="Working size", max_lines=1, elem_id="ik-resolution", placeholder=str(side),
             info="Side in pixels of the square the model works at; less is quicker and coarser, at the same size",
         )  # fmt: skip
         own["speed"] = gr.Radio(list(named), value=STANDARD, label="Speed", elem_id="ik-speed")
@@ -172,8 +172,8 @@ def _right(pipeline: Pipeline, side: int) -> dict[str, Any]:
                 1, 10, value=1, step=0.1, label="True CFG", info="Above 1 every step takes twice as long",
                 elem_id="ik-true-cfg",
             )  # fmt: skip
-            own["context_resolution"] = gr.Number(
-                None, label="Working size of what it is shown", elem_id="ik-context-resolution",
+            own["context_resolution"] = gr.Textbox(
+                "", label="Working size of what it is shown", max_lines=1, elem_id="ik-context-resolution",
                 placeholder="the same", info="Of the picture and the references; by default the same",
             )  # fmt: skip
             own["negative"] = gr.Textbox("", label="Avoid", info="Acts through true CFG above 1", elem_id="ik-negative")

@@ -27,10 +27,12 @@ def speeds(sampling: Sampling) -> dict[str, int]:
     return {name: n for name, n in (("Draft", own // 3), (STANDARD, own), ("Fine", own * 2)) if n > 1 or n == own}
 
 
-def read_side(value: float | None, name: str = "resolution") -> int | None:
-    """A resolution as it is typed into a field of numbers, where an empty one is none. Raises OptionError."""
-    whole = isinstance(value, float) and value.is_integer()
-    return read_resolution(int(value) if whole else value, name)  # type: ignore[arg-type]
+def read_side(text: str, name: str = "resolution") -> int | None:
+    """A resolution as it is typed, None for nothing: an empty field of numbers would show 0. Raises OptionError."""
+    typed = text.strip()
+    if typed and not (typed.isascii() and typed.isdigit()):
+        raise OptionError(f"'{text}' is no {name}; write a whole number, or nothing for the model's own")
+    return read_resolution(int(typed), name) if typed else None
 
 
 def read_seed(text: str) -> int:
