@@ -10,10 +10,10 @@ demo: .venv/installed
 	@echo "Before: examples/friends.png   After: out/demo.png"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 -m ""
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 # Ten runs of the suite beside a busy loop on every core; hours.
 soak: .venv/installed-dev

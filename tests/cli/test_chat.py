@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import signal
 import sys
 from pathlib import Path
@@ -248,10 +247,10 @@ def test_ctrl_c_cancels_at_the_next_step_and_a_second_at_once() -> None:
     meter, before = _Meter(), signal.getsignal(signal.SIGINT)
     with meter.listening():
         assert meter(_progress(1)) is True
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert meter(_progress(2)) is False
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
     with meter.listening():
         assert meter(_progress(1)) is True
@@ -265,7 +264,7 @@ def test_ctrl_c_cancels_the_edit_and_nothing_else(
     def pressing(progress: Progress) -> bool:
         steps.append(progress.step)
         if len(steps) == 4:  # the second step of the second edit
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return meter(progress)
 
     with Session.new(tmp_path / "s", start(), pipeline) as session:

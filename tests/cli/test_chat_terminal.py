@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,7 @@ class Typist:
         self.process = subprocess.Popen(
             [sys.executable, "-c", RUN, "chat", "first.png"], cwd=folder, env=environment, start_new_session=True,
             stdin=slave, stdout=slave, stderr=slave,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job ignores Ctrl-C
         )  # fmt: skip
         os.close(slave)
         self._unread = b""

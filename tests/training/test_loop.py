@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import random
 import signal
 import subprocess
@@ -53,7 +52,7 @@ def test_sigterm_stops_between_steps_with_a_checkpoint(make: Make, monkeypatch: 
 
     def struck(step: int, *rest: Any) -> dict[str, float]:
         if step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return update(step, *rest)
 
     monkeypatch.setattr(stage, "update", struck)
