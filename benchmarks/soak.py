@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--busy", type=int, default=os.cpu_count(), help="busy loops beside the tests")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("words", nargs="*", default=["-q", "-n", "2", "--dist", "worksteal"], help="what pytest is called with, after --")
+    words = ["-q", "-n", "2", "--dist", "worksteal"]
+    parser.add_argument("words", nargs="*", default=words, help="what pytest is called with, after --")
     given = parser.parse_args()
     rows: list[dict[str, object]] = []
     loops = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(given.busy)]
