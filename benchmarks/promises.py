@@ -41,7 +41,7 @@ def masks(pipeline: Pipeline, rng: np.random.Generator, count: int) -> int:
     for i in range(count):
         size = sides(rng, 20, 140)
         before = picture(rng, size)
-        mask = (np.asarray(picture(rng, size).convert("L")) > 140) * rng.integers(1, 256)
+        mask = (np.asarray(picture(rng, size).convert("L")) > 140) * rng.integers(17, 256)
         if not mask.any():
             mask[0, 0] = 255
         after = pipeline.edit(before, "x", mask=Image.fromarray(mask.astype(np.uint8)), seed=i).images[0]

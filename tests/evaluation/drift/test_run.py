@@ -12,7 +12,7 @@ from PIL import Image
 
 from inkontext.data.world.chain import Chain, sample_chain
 from inkontext.data.world.render import render
-from inkontext.errors import OptionError
+from inkontext.errors import OptionError, UnfinishedError
 from inkontext.evaluation.drift.measures import Judge, _psnr
 from inkontext.evaluation.drift.run import Plan, evaluate, run_chain
 from inkontext.evaluation.world.systems import ModelSystem
@@ -97,7 +97,7 @@ def test_a_run_and_one_that_goes_on_end_with_the_same_bytes(pipeline: Pipeline, 
         if done == 8:
             raise StopError
 
-    with pytest.raises(StopError):
+    with pytest.raises(UnfinishedError, match="StopError"):
         evaluate(plan, system, tmp_path / "b", stop)
     evaluate(plan, system, tmp_path / "b")
     names = ("results.json", "report.html", "outputs/0000.png", "outputs/0001.png")
