@@ -113,7 +113,8 @@ class Pipeline:
                 float32 for a model below a billion parameters on a CPU. The autoencoder is kept in float32.
             autoencoder: file or folder of another autoencoder than the model's own.
             text: folder of the text towers, for single-file models.
-            resolution, context_resolution: of the edits to come, as in `edit`; memory is checked for these.
+            resolution: of the edits to come, as in `edit`; memory is checked for it.
+            context_resolution: likewise.
 
         Raises:
             InKontextError: with one sentence that says what to do.

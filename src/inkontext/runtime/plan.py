@@ -127,7 +127,8 @@ def check_working(
 
     Args:
         size: of the networks; their weights are not counted.
-        side, context: resolutions of the result and of what is given.
+        side: resolution of the result.
+        context: resolution of what is given.
         seen: how many pictures are given.
     """
     need = size.need(dtype, side**2, seen, context**2).activations
