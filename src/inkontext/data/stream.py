@@ -43,18 +43,21 @@ class VariedSource(Source, Protocol):
 
 
 class WorldSource:
-    """The procedural world, drawn on the fly at `size` pixels."""
+    """The procedural world, drawn on the fly at `size` pixels; its `level` says how much of it (1 to 3, all)."""
 
-    def __init__(self, size: int, split: str = "train", photos: str | None = None, emoji: str | None = None) -> None:
+    def __init__(
+        self, size: int, split: str = "train", photos: str | None = None, emoji: str | None = None, level: int = 3
+    ) -> None:
+        from inkontext.data.world.levels import level_of
         from inkontext.data.world.outside import Outside
 
-        self.size, self.split = size, split
+        self.size, self.split, self.level = size, split, level_of(level).number
         self.outside = Outside(photos, emoji) if photos or emoji else None
 
     def example(self, number: int, task: str | None) -> Example:
         from inkontext.data.world import sample_pair
 
-        pair = sample_pair(number, task, self.size, self.split, self.outside)
+        pair = sample_pair(number, task, self.size, self.split, self.outside, level=self.level)
         references = tuple(np.asarray(r) for r in pair.references)
         return Example(np.asarray(pair.target), references, pair.instruction, pair.task)
 

@@ -38,7 +38,7 @@ def mixture(config: RunConfig, split: str = "train") -> Mixture:
 def _parts(section: SourceSection, config: RunConfig, split: str) -> Sequence[tuple[Source, str | None, float]]:
     size = section.size or config.data.size
     if section.kind == "world":
-        source = WorldSource(size, split, section.photos, section.emoji)
+        source = WorldSource(size, split, section.photos, section.emoji, section.level)
         return world_parts(source, section.weight, section.tasks or TASK_SHARES[config.stage])
     path = section.path if split == "train" else section.validation
     if path is None:

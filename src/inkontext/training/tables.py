@@ -46,7 +46,8 @@ class SourceSection(Section):
     """One source of examples; `weight` is its share of a batch.
 
     kind: `world` (made on the fly), `pairs` (JSONL, twin folders or shards at `path`), or `images` (a folder of
-    pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders.
+    pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders; `level` is how
+    much of it there is to learn, from 1 (first scenes) to 3 (all).
     `validation` is the path of held-out rows; the world holds out its own. `cache` is a folder that `data precompute`
     filled from `path`: training then reads latents from it, and text embeddings where the towers are frozen. `size` is
     the side of this source's pictures where it is not the run's.
@@ -59,6 +60,7 @@ class SourceSection(Section):
     tasks: dict[str, float] | None = None
     photos: str | None = None
     emoji: str | None = None
+    level: int = Field(default=3, ge=1, le=3)
     cache: str | None = None
     size: int | None = Field(default=None, ge=16, multiple_of=16)
 
@@ -68,7 +70,7 @@ class SourceSection(Section):
             raise ValueError(f"a source of kind '{self.kind}' takes no cache; only 'pairs' are precomputed")
         if (self.kind == "world") == (self.path is not None):
             raise ValueError(f"a source of kind '{self.kind}' {'takes no' if self.path else 'needs a'} path")
-        foreign = ("validation",) if self.kind == "world" else ("tasks", "photos", "emoji")
+        foreign = ("validation",) if self.kind == "world" else ("tasks", "photos", "emoji", "level")
         for key in sorted(self.model_fields_set & set(foreign)):
             raise ValueError(f"a source of kind '{self.kind}' takes no {key}; remove it")
         return self

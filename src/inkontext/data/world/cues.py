@@ -7,12 +7,11 @@ from typing import Final
 
 from inkontext.cues.cue import INKS
 from inkontext.data.world.dice import Dice
-from inkontext.data.world.dressing import FIGURE_EDITS
+from inkontext.data.world.dressing import figure_edit
 from inkontext.data.world.layout import CELLS, at_cell, colours_behind, new_thing, settle, told_size
 from inkontext.data.world.lettered import change, recolour_letters, wipe
-from inkontext.data.world.moving import SUBJECT_EDITS
-from inkontext.data.world.palette import COLOURS, alike
-from inkontext.data.world.phrases import phrase
+from inkontext.data.world.moving import subject_edit
+from inkontext.data.world.palette import alike
 from inkontext.data.world.refer import describe
 from inkontext.data.world.scene import Box, Cue, Figure, Scene, Shape, Sign, Sticker, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Edit, Proposal
@@ -29,10 +28,10 @@ def cue_edit(ask: Ask, scene: Scene) -> Proposal | None:
     if dice.chance(55) and not isinstance(thing, Sign):
         twin = settle(scene, replace(thing, id=scene.next_id()), dice)
         scene = scene.plus(twin) if twin else scene
-    cue = _mark(scene, thing, dice)
+    cue = _mark(ask, scene, thing)
     if cue is None:
         return None
-    it = _named(cue, dice)
+    it = _named(cue, ask.words)
     proposal = _edit(ask, scene, thing, it)
     if proposal is None or proposal.edit.kind == "swap":
         return None
@@ -42,28 +41,29 @@ def cue_edit(ask: Ask, scene: Scene) -> Proposal | None:
 def _edit(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     if isinstance(thing, Sign) and thing.text and ask.dice.chance(65):
         return ask.dice.pick((change, change, recolour_letters, wipe))(ask, scene, thing, it)
-    if isinstance(thing, Figure) and ask.dice.chance(45):
-        return ask.dice.weighted(FIGURE_EDITS)(ask, scene, thing, it)
-    return ask.dice.weighted(SUBJECT_EDITS)(ask, scene, thing, it)
+    if isinstance(thing, Figure) and ask.dice.chance(ask.level.dress_share):
+        return figure_edit(ask, scene, thing, it)
+    return subject_edit(ask, scene, thing, it)
 
 
-def _ink(scene: Scene, thing: Thing | None, dice: Dice) -> str:
+def _ink(ask: Ask, scene: Scene, thing: Thing | None) -> str:
     """A marker colour that is seen on the background and is not the thing's own."""
-    avoid = [*colours_behind(scene)]
+    avoid = [*colours_behind(scene, ask.level)]
     if isinstance(thing, Shape):
         avoid.append(thing.paint.colour)
     elif isinstance(thing, Figure):
         avoid.append(thing.who.colour)
     elif isinstance(thing, Sign):
         avoid.append(thing.colour)
-    inks = [c for c in INKS if not any(alike(c, o) for o in avoid)]
-    return dice.pick(inks or tuple(COLOURS))
+    inks = [c for c in INKS if c in ask.level.colours and not any(alike(c, o) for o in avoid)]
+    return ask.dice.pick(inks or ask.level.colours)
 
 
-def _mark(scene: Scene, thing: Thing, dice: Dice) -> Cue | None:
+def _mark(ask: Ask, scene: Scene, thing: Thing) -> Cue | None:
     """A marker on the thing that comes near no other."""
+    dice = ask.dice
     kind = dice.weighted({"ellipse": 38, "box": 32, "arrow": 30})
-    ink = _ink(scene, thing, dice)
+    ink = _ink(ask, scene, thing)
     x0, y0, x1, y1 = box_of(thing)
     if kind == "arrow":
         return _pointing(scene, thing, ink, dice)
@@ -124,14 +124,14 @@ def _add_inside(ask: Ask, scene: Scene) -> Proposal | None:
     if not is_free(scene, box, gap=4):
         return None
     kind = dice.pick(("ellipse", "box", "cross"))
-    ink = _ink(scene, None, dice)
+    ink = _ink(ask, scene, None)
     if kind == "cross":
         cue = Cue("cross", ink, (here.x - 55, here.y - 55, here.x + 55, here.y + 55))
-        where = dice.pick((f"at the {ink} cross", "where the cross is", "at the marked place"))
+        where = ask.words.pick((f"at the {ink} cross", "where the cross is", "at the marked place"))
     else:
         cue = Cue(kind, ink, box)
-        shape = dice.pick({"ellipse": ("circle", "ellipse"), "box": ("box", "rectangle")}[kind])
-        where = dice.pick((f"in the {ink} {shape}", f"inside the {shape}", "in the marked place"))
-    text, template = phrase("add", dice, ask.stock.split, {"new": describe(here, dice), "where": where})
+        shape = ask.words.pick({"ellipse": ("circle", "ellipse"), "box": ("box", "rectangle")}[kind])
+        where = ask.words.pick((f"in the {ink} {shape}", f"inside the {shape}", "in the marked place"))
+    text, template = ask.phrase("add", {"new": describe(here, ask.words), "where": where})
     edit = Edit("add", here.id, "presence", "", "thing", template)
     return Proposal((replace(scene, cues=(cue,)),), scene.plus(here), text, edit)

@@ -57,6 +57,21 @@ class Dice:
         return order
 
 
+class Usual(Dice):
+    """Not chance but habit: the first of several, and what happens more often than not."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        pass
+
+    def below(self, n: int) -> int:
+        return 0
+
+    def chance(self, percent: int) -> bool:
+        return percent > 50
+
+
 def held_out(name: str, one_in: int) -> bool:
     """Whether `name` belongs to the test split: decided by its own checksum, hence for ever."""
     return zlib.crc32(name.encode()) % one_in == 0

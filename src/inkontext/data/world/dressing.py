@@ -6,15 +6,11 @@ from dataclasses import replace
 from typing import Final
 
 from inkontext.data.world.dice import Dice
-from inkontext.data.world.layout import NAMES, new_wear
+from inkontext.data.world.layout import new_wear
 from inkontext.data.world.local import Subject
 from inkontext.data.world.palette import alike
 from inkontext.data.world.refer import wear_words
 from inkontext.data.world.scene import (
-    GLASSES,
-    HATS,
-    MOODS,
-    POSES,
     Figure,
     Scene,
     Thing,
@@ -25,7 +21,7 @@ from inkontext.data.world.scene import (
 from inkontext.data.world.stock import Ask, Proposal
 from inkontext.data.world.vocabulary import MOOD_WORDS, colour_word
 
-_PLACES_TO_WEAR: Final[dict[str, tuple[str, ...]]] = {"hat": HATS, "glasses": GLASSES, "scarf": ("scarf",)}
+_PLACES_TO_WEAR: Final = ("hat", "glasses", "scarf")
 _DOING: Final[dict[str, tuple[str, ...]]] = {
     "down": ("lower its arms", "put its arms down"),
     "up": ("raise both arms", "put both arms up"),
@@ -58,7 +54,8 @@ def wear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """A hat, glasses or a scarf for a character without."""
     if not isinstance(thing, Figure) or not (slot := _slot(thing, ask.dice, False)):
         return None
-    new = new_wear(ask.dice, _PLACES_TO_WEAR[slot], (thing.who.colour,))
+    kinds = {"hat": ask.level.hats, "glasses": ask.level.glasses, "scarf": ("scarf",)}[slot]
+    new = new_wear(ask.dice, ask.level, kinds, (thing.who.colour,))
     after = dressed(thing, slot, new)
     if not is_free(scene, box_of(after), thing.id, gap=0):
         return None
@@ -71,7 +68,7 @@ def wear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         "",
         f"{new.colour} {new.kind}",
         it=it,
-        new=wear_words(new, ask.dice),
+        new=wear_words(new, ask.words),
     )
 
 
@@ -98,7 +95,9 @@ def rewear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     if not isinstance(thing, Figure) or not (slot := _slot(thing, ask.dice, True)):
         return None
     old = worn(thing, slot)
-    colour = ask.dice.pick([c for c in NAMES if not alike(c, old.colour) and not alike(c, thing.who.colour)])
+    colour = ask.dice.pick(
+        [c for c in ask.level.colours if not alike(c, old.colour) and not alike(c, thing.who.colour)]
+    )
     after = scene.swap(dressed(thing, slot, Wear(old.kind, colour)))
     return ask.propose(
         "rewear",
@@ -110,7 +109,7 @@ def rewear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         f"{colour} {old.kind}",
         it=it,
         old=old.kind,
-        new=colour_word(colour, ask.dice),
+        new=colour_word(colour, ask.words),
     )
 
 
@@ -118,7 +117,7 @@ def mood(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Another expression."""
     if not isinstance(thing, Figure):
         return None
-    new = ask.dice.pick([m for m in MOODS if m != thing.mood])
+    new = ask.dice.pick([m for m in ask.level.moods if m != thing.mood])
     return ask.propose(
         "mood",
         scene,
@@ -128,7 +127,7 @@ def mood(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         thing.mood,
         new,
         it=it,
-        new=ask.dice.pick(MOOD_WORDS[new]),
+        new=ask.words.pick(MOOD_WORDS[new]),
     )
 
 
@@ -136,7 +135,7 @@ def pose(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Another position of the arms."""
     if not isinstance(thing, Figure):
         return None
-    new = ask.dice.pick([p for p in POSES if p != thing.pose])
+    new = ask.dice.pick([p for p in ask.level.poses if p != thing.pose])
     return ask.propose(
         "pose",
         scene,
@@ -146,8 +145,13 @@ def pose(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         thing.pose,
         new,
         it=it,
-        new=ask.dice.pick(_DOING[new]),
+        new=ask.words.pick(_DOING[new]),
     )
 
 
-FIGURE_EDITS: Final[dict[Subject, int]] = {wear: 10, unwear: 7, rewear: 4, mood: 6, pose: 4}
+_FIGURE_EDITS: Final[dict[str, Subject]] = {edit.__name__: edit for edit in (wear, unwear, rewear, mood, pose)}
+
+
+def figure_edit(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """One of the level's edits of characters."""
+    return _FIGURE_EDITS[ask.dice.weighted(ask.level.figure_edits)](ask, scene, thing, it)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import Final
@@ -22,12 +22,32 @@ MARKINGS: Final[tuple[str, ...]] = ("", "spots", "stripes", "patch")
 EYES: Final[tuple[str, ...]] = ("dots", "round", "sleepy")
 HELD_OUT_ONE_IN: Final = 10
 
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """A space of identities. many_eyed: whether some kinds may have one eye or three. ears: how many styles of them.
+    marked_share, tail_share: percentages."""
+
+    kinds: tuple[str, ...]
+    builds: tuple[str, ...]
+    colours: tuple[str, ...]
+    bellies: tuple[str, ...]
+    markings: tuple[str, ...]
+    eyes: tuple[str, ...]
+    many_eyed: bool = True
+    ears: int = 3
+    marked_share: int = 60
+    tail_share: int = 60
+
+
+BODIES: Final = Bodies(KINDS, BUILDS, COLOURS, BELLIES, MARKINGS, EYES)
+
 _ONE_TO_THREE: Final = frozenset({"monster", "alien", "robot"})
 _TAILED: Final = frozenset({"monster", "cat", "bunny", "bird", "bear"})
 
 
-def eye_counts(kind: str) -> tuple[int, ...]:
-    return (1, 2, 2, 3) if kind in _ONE_TO_THREE else (2,)
+def eye_counts(kind: str, bodies: Bodies = BODIES) -> tuple[int, ...]:
+    return (1, 2, 2, 3) if bodies.many_eyed and kind in _ONE_TO_THREE else (2,)
 
 
 def key_of(who: Identity) -> str:
@@ -44,20 +64,20 @@ def is_test(who: Identity) -> bool:
     return held_out(key_of(who), HELD_OUT_ONE_IN)
 
 
-def draw_identity(dice: Dice, split: str) -> Identity:
+def draw_identity(dice: Dice, split: str, bodies: Bodies = BODIES) -> Identity:
     """An identity of that split."""
     while True:
-        kind, colour = dice.pick(KINDS), dice.pick(COLOURS)
+        kind, colour = dice.pick(bodies.kinds), dice.pick(bodies.colours)
         who = Identity(
             kind=kind,
-            build=dice.pick(BUILDS),
+            build=dice.pick(bodies.builds),
             colour=colour,
-            belly=dice.pick([b for b in BELLIES if not b or not alike(b, colour)]),
-            marking=dice.pick(MARKINGS) if dice.chance(60) else "",
-            eyes=dice.pick(EYES),
-            eye_count=dice.pick(eye_counts(kind)),
-            ears=dice.below(3),
-            tail=kind in _TAILED and dice.chance(60),
+            belly=dice.pick([b for b in bodies.bellies if not b or not alike(b, colour)]),
+            marking=dice.pick(bodies.markings) if bodies.markings and dice.chance(bodies.marked_share) else "",
+            eyes=dice.pick(bodies.eyes),
+            eye_count=dice.pick(eye_counts(kind, bodies)),
+            ears=dice.below(bodies.ears),
+            tail=kind in _TAILED and dice.chance(bodies.tail_share),
         )
         if is_test(who) == (split == "test"):
             return who
@@ -70,13 +90,20 @@ def recoloured(who: Identity, colour: str, split: str) -> Identity | None:
     return new if is_test(new) == (split == "test") and belly == who.belly else None
 
 
-def count_identities() -> tuple[int, int]:
+def count_identities(bodies: Bodies = BODIES) -> tuple[int, int]:
     """How many identities there are for training and for testing."""
     train = test = 0
-    for kind, build, colour in product(KINDS, BUILDS, COLOURS):
-        bellies = [b for b in BELLIES if not b or not alike(b, colour)]
-        tails = (False, True) if kind in _TAILED else (False,)
-        rest = product(bellies, MARKINGS, EYES, sorted(set(eye_counts(kind))), range(3), tails)
+    for kind, build, colour in product(bodies.kinds, bodies.builds, bodies.colours):
+        bellies = [b for b in bodies.bellies if not b or not alike(b, colour)]
+        tails = (False, True) if kind in _TAILED and bodies.tail_share else (False,)
+        rest = product(
+            bellies,
+            bodies.markings or ("",),
+            bodies.eyes,
+            sorted(set(eye_counts(kind, bodies))),
+            range(bodies.ears),
+            tails,
+        )
         for belly, marking, eyes, count, ears, tail in rest:
             if is_test(Identity(kind, build, colour, belly, marking, eyes, count, ears, tail)):
                 test += 1

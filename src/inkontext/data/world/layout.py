@@ -7,15 +7,11 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from inkontext.data.world.dice import Dice
-from inkontext.data.world.lettering import FONTS, text_width
-from inkontext.data.world.palette import COLOURS, LIGHTS, PALE, alike, contrasting, legible, luma
-from inkontext.data.world.places import PLACES, VARIANTS
+from inkontext.data.world.lettering import text_width
+from inkontext.data.world.levels import Level
+from inkontext.data.world.palette import COLOURS, PALE, alike, contrasting, legible, luma
+from inkontext.data.world.places import PLACES
 from inkontext.data.world.scene import (
-    GLASSES,
-    HATS,
-    MOODS,
-    PATTERNS,
-    POSES,
     Background,
     Figure,
     Paint,
@@ -31,7 +27,7 @@ from inkontext.data.world.scene import (
 )
 from inkontext.data.world.shapes import FORMS
 from inkontext.data.world.stock import Stock
-from inkontext.data.world.styles import COARSE, COLOUR_SAFE, STYLES
+from inkontext.data.world.styles import COARSE, COLOUR_SAFE
 from inkontext.data.world.vocabulary import COLUMNS, ROWS, cell_of
 from inkontext.data.world.words import misspelt
 
@@ -40,59 +36,61 @@ AnyThing = TypeVar("AnyThing", Shape, Figure, Sign, Sticker, Thing)
 NAMES: Final = tuple(COLOURS)
 FORM_NAMES: Final = tuple(FORMS)
 PLACE_NAMES: Final = tuple(PLACES)
-STYLED: Final = tuple(s for s in STYLES if s != "flat")
-SIZES: Final = (95, 132, 172)  # half heights of shapes
 SLOTS: Final = (130, 315, 500, 685, 870)  # where the things of a row stand
 CELLS: Final = tuple((column, row) for row in range(3) for column in range(3))
 
 
-def draw_colour(dice: Dice, avoid: Collection[str] = ()) -> str:
+def draw_colour(dice: Dice, level: Level, avoid: Collection[str] = ()) -> str:
     """A colour that nobody takes for one of those to avoid."""
-    return dice.pick([c for c in NAMES if not any(alike(c, other) for other in avoid)])
+    return dice.pick([c for c in level.colours if not any(alike(c, other) for other in avoid)])
 
 
-def draw_drawn(dice: Dice) -> Background:
+def draw_place(dice: Dice, level: Level) -> Background:
+    return Background(dice.pick(level.places), variant=dice.below(level.variants))
+
+
+def draw_drawn(dice: Dice, level: Level) -> Background:
     """A background of our own: plain, gradient, pattern or place."""
-    kind = dice.weighted({"plain": 34, "gradient": 11, "pattern": 8, "place": 47})
+    kind = dice.weighted(level.backgrounds)
     if kind == "place":
-        return Background(dice.pick(PLACE_NAMES), variant=dice.below(VARIANTS))
-    first = dice.pick(NAMES)
+        return draw_place(dice, level)
+    first = dice.pick(level.colours)
     if kind == "plain":
         return Background("plain", first)
     if kind == "gradient":
-        return Background("gradient", first, draw_colour(dice, (first,)))
+        return Background("gradient", first, draw_colour(dice, level, (first,)))
     # Both colours pale or both deep: a pattern behind things should not shout.
-    calm = [c for c in NAMES if (c in PALE) == (first in PALE) and not alike(c, first)]
-    return Background(dice.pick(PATTERNS[1:5]), first, dice.pick(calm))
+    calm = [c for c in level.colours if (c in PALE) == (first in PALE) and not alike(c, first)]
+    return Background(dice.pick([p for p in level.patterns[1:] if p != "gradient"]), first, dice.pick(calm))
 
 
 def draw_background(dice: Dice, stock: Stock) -> Background:
-    return stock.photo(dice) or draw_drawn(dice)
+    return stock.photo(dice) or draw_drawn(dice, stock.level)
 
 
 def _draw_scene(dice: Dice, stock: Stock, styled: bool = False) -> Scene:
     """An empty scene with its light, weather and style."""
-    back = draw_background(dice, stock)
+    back, level = draw_background(dice, stock), stock.level
     outdoors = (back.kind in PLACES and back.kind not in ("room", "space")) or bool(back.photo)
     rare = 2 if back.photo else 1  # a photograph has light and weather of its own
-    light = dice.pick(LIGHTS[1:]) if outdoors and dice.chance(22 // rare) else "day"
-    weather = dice.pick(("rain", "snow", "fog")) if outdoors and dice.chance(14 // rare) else "clear"
-    style = dice.pick(STYLED) if styled else dice.pick(COLOUR_SAFE) if dice.chance(9) else "flat"
+    light = dice.pick(level.lights[1:]) if outdoors and dice.chance(level.light_share // rare) else "day"
+    weather = dice.pick(level.weathers[1:]) if outdoors and dice.chance(level.weather_share // rare) else "clear"
+    if styled:
+        style = dice.pick(level.styles)
+    else:
+        style = dice.pick(COLOUR_SAFE) if dice.chance(level.safe_style_share) else "flat"
     return Scene(back, light=light, weather=weather, style=style)
 
 
-def colours_behind(scene: Scene) -> tuple[str, ...]:
+def colours_behind(scene: Scene, level: Level) -> tuple[str, ...]:
     """Colours in which a thing would be hard to see on this background."""
     back = scene.background
-    by_place = {"hills": ("green",), "sea": ("blue",), "forest": ("green",), "desert": ("orange",),
-                "room": ("brown",), "city": ("grey",), "space": ("navy",),
-                "mountains": ("grey", "green")}  # fmt: skip
-    return by_place.get(back.kind, tuple(c for c in (back.colour, back.second) if c))
+    return level.behind.get(back.kind, tuple(c for c in (back.colour, back.second) if c))
 
 
-def stands_out(thing: Thing, scene: Scene) -> bool:
+def stands_out(thing: Thing, scene: Scene, level: Level) -> bool:
     """Whether the thing can be seen on that scene's background."""
-    behind = colours_behind(scene)
+    behind = colours_behind(scene, level)
     match thing:
         case Shape():
             return not any(alike(thing.paint.colour, c) for c in behind)
@@ -104,35 +102,39 @@ def stands_out(thing: Thing, scene: Scene) -> bool:
             return True
 
 
-def patterns_for(colour: str) -> tuple[str, ...]:
+def patterns_for(colour: str, level: Level) -> tuple[str, ...]:
     """Patterns in which the colour keeps its name: black shading into white would be grey."""
-    return PATTERNS[:-1] if colour in ("black", "grey", "white") else PATTERNS
+    if colour in ("black", "grey", "white"):
+        return tuple(p for p in level.patterns if p != "gradient")
+    return level.patterns
 
 
-def new_paint(dice: Dice, avoid: Collection[str]) -> Paint:
-    colour = draw_colour(dice, avoid)
-    pattern = dice.pick(patterns_for(colour)[1:]) if dice.chance(32) else "plain"
-    expected = dice.chance(60) or pattern == "gradient"
-    return Paint(colour, pattern, contrasting(colour) if expected else draw_colour(dice, (colour,)))
+def new_paint(dice: Dice, level: Level, avoid: Collection[str]) -> Paint:
+    colour = draw_colour(dice, level, avoid)
+    pattern = dice.pick(patterns_for(colour, level)[1:]) if dice.chance(level.pattern_share) else "plain"
+    expected = dice.chance(level.usual_second_share) or pattern == "gradient"
+    return Paint(colour, pattern, contrasting(colour) if expected else draw_colour(dice, level, (colour,)))
 
 
-def new_shape(dice: Dice, scene: Scene, size: int = 0) -> Shape:
+def new_shape(dice: Dice, scene: Scene, level: Level, size: int = 0) -> Shape:
     """A shape that stands out from the background, its place still to be chosen."""
-    paint = new_paint(dice, colours_behind(scene))
+    paint = new_paint(dice, level, colours_behind(scene, level))
     outline = ""
-    if dice.chance(40 if scene.background.photo else 10):
+    if dice.chance(40 if scene.background.photo else level.outline_share):
         outline = contrasting(paint.colour)
-    return Shape(scene.next_id(), 500, 500, size or dice.pick(SIZES), dice.pick(FORM_NAMES), paint, outline)
+    return Shape(scene.next_id(), 500, 500, size or dice.pick(level.sizes), dice.pick(level.forms), paint, outline)
 
 
-def new_wear(dice: Dice, kinds: tuple[str, ...], avoid: Collection[str]) -> Wear:
+def new_wear(dice: Dice, level: Level, kinds: tuple[str, ...], avoid: Collection[str]) -> Wear:
     kind = dice.pick(kinds)
-    return Wear(kind, dice.pick(("black", "red", "blue")) if kind.endswith("glasses") else draw_colour(dice, avoid))
+    if kind.endswith("glasses"):
+        return Wear(kind, dice.pick(("black", "red", "blue")))
+    return Wear(kind, draw_colour(dice, level, avoid))
 
 
 def new_figure(dice: Dice, scene: Scene, stock: Stock, size: int = 0) -> Figure:
     """A character, now and then dressed up, in a colour that the background does not swallow."""
-    behind = colours_behind(scene)
+    level, behind = stock.level, colours_behind(scene, stock.level)
     who = stock.identity(dice)
     for _ in range(6):
         if not any(alike(who.colour, c) for c in behind):
@@ -140,31 +142,31 @@ def new_figure(dice: Dice, scene: Scene, stock: Stock, size: int = 0) -> Figure:
         who = stock.identity(dice)
     skin = (who.colour,)
     return Figure(
-        scene.next_id(), 500, 560, size or dice.between(185, 265), who,
-        hat=new_wear(dice, HATS, skin) if dice.chance(24) else Wear(),
-        glasses=new_wear(dice, GLASSES, skin) if dice.chance(14) else Wear(),
-        scarf=new_wear(dice, ("scarf",), skin) if dice.chance(14) else Wear(),
-        mood=dice.pick(MOODS) if dice.chance(45) else "happy",
-        pose=dice.pick(POSES),
+        scene.next_id(), 500, 560, size or dice.between(*level.figure_sizes), who,
+        hat=new_wear(dice, level, level.hats, skin) if dice.chance(level.hat_share) else Wear(),
+        glasses=new_wear(dice, level, level.glasses, skin) if dice.chance(level.glasses_share) else Wear(),
+        scarf=new_wear(dice, level, ("scarf",), skin) if dice.chance(level.scarf_share) else Wear(),
+        mood=dice.pick(level.moods) if dice.chance(level.mood_share) else "happy",
+        pose=dice.pick(level.poses),
     )  # fmt: skip
 
 
 def new_sign(dice: Dice, scene: Scene, stock: Stock, widest: int = 860, slips: bool = False) -> Sign:
     """Words on a board, as large as fits into `widest`; with `slips` perhaps misspelt."""
-    word = stock.word(dice)
+    word, level = stock.word(dice), stock.level
     meant = ""
-    if slips and len(word) > 3 and dice.chance(30):
+    if slips and len(word) > 3 and dice.chance(level.slip_share):
         meant, word = word, misspelt(word, dice)
-    font = dice.pick(tuple(FONTS)) if dice.chance(60) else "plain"
-    board = dice.weighted({"sign": 24, "banner": 16, "plate": 24, "bubble": 20, "letters": 16})
+    font = dice.pick(level.fonts) if dice.chance(level.font_share) else "plain"
+    board = dice.weighted(level.boards)
     if scene.background.kind != "plain" and board == "letters":
         board = "plate"
-    colour = scene.background.colour if board == "letters" else draw_colour(dice, colours_behind(scene))
-    ink = contrasting(colour) if dice.chance(45) else dice.pick([c for c in NAMES if legible(c, colour)])
+    colour = scene.background.colour if board == "letters" else draw_colour(dice, level, colours_behind(scene, level))
+    ink = contrasting(colour) if dice.chance(45) else dice.pick([c for c in level.colours if legible(c, colour)])
     if font in ("outlined", "dotted"):  # thin ink needs all the contrast there is
         ink = "white" if luma(colour) < 128 else "black"
     edges = {"banner": 1700, "letters": 0}.get(board, 800)  # what the board adds, as `half_extent` has it
-    size = min(dice.pick((70, 84, 100)), (widest // 2 - 12) * 1000 // (text_width(word, font) + edges))
+    size = min(dice.pick(level.letter_sizes), (widest // 2 - 12) * 1000 // (text_width(word, font) + edges))
     wide = text_width(word, font) * size // 1000
     return Sign(scene.next_id(), 500, 500, size, word, font, ink, board, colour, wide, meant)
 
@@ -184,9 +186,10 @@ def new_thing(dice: Dice, scene: Scene, stock: Stock, crowd: int = 1) -> Thing:
     """Any thing; the larger the crowd it joins, the smaller."""
     if name := stock.sticker(dice):
         return Sticker(scene.next_id(), 500, 500, dice.pick((120, 150, 190)) if crowd < 3 else 120, name)
-    if dice.chance(38):
-        return new_figure(dice, scene, stock, 0 if crowd < 2 else dice.between(170, 205))
-    return new_shape(dice, scene, 0 if crowd < 3 else dice.pick(SIZES[:2]))
+    level = stock.level
+    if dice.chance(level.figure_share):
+        return new_figure(dice, scene, stock, 0 if crowd < 2 else dice.between(*level.crowded_figures))
+    return new_shape(dice, scene, level, 0 if crowd < 3 else dice.pick(level.sizes[:-1]))
 
 
 def at_cell(thing: AnyThing, cell: tuple[int, int], dx: int = 0, dy: int = 0) -> AnyThing:
@@ -210,22 +213,24 @@ def settle(scene: Scene, thing: AnyThing, dice: Dice, grounded: bool = True) -> 
 
 
 def _objects(dice: Dice, stock: Stock, scene: Scene) -> Scene:
-    crowd = dice.weighted({1: 22, 2: 34, 3: 28, 4: 16})
+    crowd = dice.weighted(stock.level.crowd)
     for _ in range(crowd):
         if here := settle(scene, new_thing(dice, scene, stock, crowd), dice):
             scene = scene.plus(here)
-    if crowd > 1 and dice.chance(18):  # a twin in another colour, size or place asks for exact words
-        scene = _with_twin(dice, scene)
+    if crowd > 1 and dice.chance(
+        stock.level.twin_share
+    ):  # a twin in another colour, size or place asks for exact words
+        scene = _with_twin(dice, stock.level, scene)
     return scene
 
 
-def _with_twin(dice: Dice, scene: Scene) -> Scene:
+def _with_twin(dice: Dice, level: Level, scene: Scene) -> Scene:
     shapes = [t for t in scene.things if isinstance(t, Shape)]
     if not shapes:
         return scene
     twin = replace(dice.pick(shapes), id=scene.next_id())
     if dice.chance(70):
-        colour = draw_colour(dice, (*colours_behind(scene), twin.paint.colour))
+        colour = draw_colour(dice, level, (*colours_behind(scene, level), twin.paint.colour))
         twin = replace(twin, paint=Paint(colour, twin.paint.pattern, contrasting(colour)))
     here = settle(scene, twin, dice)
     return scene.plus(here) if here else scene
@@ -233,7 +238,7 @@ def _with_twin(dice: Dice, scene: Scene) -> Scene:
 
 def _group(dice: Dice, stock: Stock, scene: Scene) -> Scene:
     """A row of like shapes, and perhaps something else above or below."""
-    one = replace(new_shape(dice, scene, 78), y=dice.pick(ROWS), outline="")
+    one = replace(new_shape(dice, scene, stock.level, 78), y=dice.pick(ROWS), outline="")
     row = tuple(replace(one, id=i + 1, x=x) for i, x in enumerate(SLOTS[: dice.between(2, 5)]))
     walls = tuple(replace(one, id=90 + i, x=x) for i, x in enumerate(SLOTS))
     others = [t for t in (settle(replace(scene, things=walls), new_thing(dice, scene, stock, 3), dice),) if t]
@@ -266,7 +271,7 @@ def _character(dice: Dice, stock: Stock, scene: Scene) -> Scene:
         hero = new_figure(dice, scene, stock, dice.between(215, 275))
     here = settle(scene, hero, dice) or at_cell(hero, (1, 1))
     scene = replace(scene, weather="clear", style="flat").plus(here)  # to be known again, it must be seen
-    if dice.chance(35) and (other := settle(scene, new_shape(dice, scene), dice)):
+    if dice.chance(35) and (other := settle(scene, new_shape(dice, scene, stock.level), dice)):
         scene = scene.plus(other)
     return scene
 
@@ -275,7 +280,7 @@ def _empty(dice: Dice, stock: Stock, scene: Scene) -> Scene:
     """A photograph or a landscape with nothing put into it."""
     if scene.background.photo or scene.background.kind in PLACES:
         return scene
-    place = Background(dice.pick(PLACE_NAMES), variant=dice.below(VARIANTS))
+    place = draw_place(dice, stock.level)
     return replace(scene, background=stock.photo(dice) or place)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.layout import CELLS, NAMES, at_cell, new_sign
-from inkontext.data.world.lettering import FONTS, text_width
+from inkontext.data.world.layout import CELLS, at_cell, new_sign
+from inkontext.data.world.lettering import text_width
 from inkontext.data.world.palette import alike, contrasting, legible
 from inkontext.data.world.refer import describe, mention, quoted
 from inkontext.data.world.scene import Scene, Sign, box_of, is_free
@@ -44,8 +44,8 @@ def change(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
         sign.text,
         word,
         it=it,
-        old=quoted(sign.text, ask.dice),
-        new=quoted(word, ask.dice),
+        old=quoted(sign.text, ask.words),
+        new=quoted(word, ask.words),
     )
 
 
@@ -63,14 +63,16 @@ def correct(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
         sign.text,
         sign.meant,
         it=it,
-        old=quoted(sign.text, ask.dice),
-        new=quoted(sign.meant, ask.dice),
+        old=quoted(sign.text, ask.words),
+        new=quoted(sign.meant, ask.words),
     )
 
 
 def recolour_letters(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     """Letters in another colour."""
-    ink = ask.dice.pick([c for c in NAMES if legible(c, sign.colour) and not alike(c, sign.ink)] or [sign.ink])
+    ink = ask.dice.pick(
+        [c for c in ask.level.colours if legible(c, sign.colour) and not alike(c, sign.ink)] or [sign.ink]
+    )
     if ink == sign.ink:
         return None
     return ask.propose(
@@ -82,14 +84,14 @@ def recolour_letters(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | 
         sign.ink,
         ink,
         it=it,
-        old=quoted(sign.text, ask.dice),
-        new=colour_word(ink, ask.dice),
+        old=quoted(sign.text, ask.words),
+        new=colour_word(ink, ask.words),
     )
 
 
 def font(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     """The same word in another font."""
-    name = ask.dice.pick([f for f in FONTS if f != sign.font])
+    name = ask.dice.pick([f for f in ask.level.fonts if f != sign.font])
     new = replace(_kept_room(sign), font=name)
     if not _fits(scene, new):
         return None
@@ -102,8 +104,8 @@ def font(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
         sign.font,
         name,
         it=it,
-        old=quoted(sign.text, ask.dice),
-        new=ask.dice.pick(FONT_WORDS[name]),
+        old=quoted(sign.text, ask.words),
+        new=ask.words.pick(FONT_WORDS[name]),
     )
 
 
@@ -113,7 +115,7 @@ def case(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     new = replace(_kept_room(sign), text=sign.text.upper() if upper else sign.text.lower())
     if not _fits(scene, new):
         return None
-    how = ask.dice.pick(("capital", "uppercase") if upper else ("small", "lowercase"))
+    how = ask.words.pick(("capital", "uppercase") if upper else ("small", "lowercase"))
     return ask.propose(
         "text case",
         scene,
@@ -123,7 +125,7 @@ def case(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
         sign.text,
         new.text,
         it=it,
-        old=quoted(sign.text, ask.dice),
+        old=quoted(sign.text, ask.words),
         new=how,
     )
 
@@ -146,8 +148,8 @@ def second_line(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
         sign.text,
         new.text,
         it=it,
-        old=quoted(sign.text, ask.dice),
-        new=quoted(word, ask.dice),
+        old=quoted(sign.text, ask.words),
+        new=quoted(word, ask.words),
     )
 
 
@@ -156,7 +158,7 @@ def wipe(ask: Ask, scene: Scene, sign: Sign, it: str) -> Proposal | None:
     new = replace(_kept_room(sign), text="")
     after = scene.swap(new) if sign.board != "letters" else scene.without(sign.id)
     return ask.propose(
-        "text remove", scene, after, sign.id, "text", sign.text, "", it=it, old=quoted(sign.text, ask.dice)
+        "text remove", scene, after, sign.id, "text", sign.text, "", it=it, old=quoted(sign.text, ask.words)
     )
 
 
@@ -173,7 +175,7 @@ def add_words(ask: Ask, scene: Scene) -> Proposal | None:
     here = at_cell(new, cell)
     if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
         return None
-    where = dice.pick(PLACE_PHRASES[cell])
+    where = ask.words.pick(PLACE_PHRASES[cell])
     if board == "plate":
         return ask.propose(
             "add",
@@ -183,10 +185,10 @@ def add_words(ask: Ask, scene: Scene) -> Proposal | None:
             "presence",
             "",
             here.text,
-            new=describe(here, dice),
+            new=describe(here, ask.words),
             where=where,
         )
-    style = f"{'bold ' if here.font == 'bold' else ''}{colour_word(here.ink, dice)}"
+    style = f"{'bold ' if here.font == 'bold' else ''}{colour_word(here.ink, ask.words)}"
     return ask.propose(
         "text add",
         scene,
@@ -195,30 +197,25 @@ def add_words(ask: Ask, scene: Scene) -> Proposal | None:
         "presence",
         "",
         here.text,
-        new=f"{quoted(here.text, dice)} in {style} letters",
+        new=f"{quoted(here.text, ask.words)} in {style} letters",
         where=where,
     )
 
 
-TEXT_EDITS: Final[dict[TextEdit, int]] = {
-    change: 30,
-    recolour_letters: 14,
-    font: 12,
-    case: 5,
-    second_line: 8,
-    wipe: 6,
+_TEXT_EDITS: Final[dict[str, TextEdit]] = {
+    edit.__name__: edit for edit in (change, recolour_letters, font, case, second_line, wipe)
 }
 
 
 def text_edit(ask: Ask, scene: Scene) -> Proposal | None:
     """One edit of a sign of the scene, or a new one."""
     signs = [t for t in scene.things if isinstance(t, Sign)]
-    if not signs or ask.dice.chance(12):
-        return add_words(ask, scene)
+    if not signs or ask.dice.chance(ask.level.add_words_share):
+        return add_words(ask, scene) if ask.level.add_words_share else None
     sign = ask.dice.pick(signs)
-    said = mention(scene, sign, ask.dice)
+    said = mention(scene, sign, ask.words)
     if said is None or sum(isinstance(t, Sign) and t.text == sign.text for t in signs) > 1:
         return None
     if sign.meant and ask.dice.chance(70):
         return correct(ask, scene, sign, said.text)
-    return ask.dice.weighted(TEXT_EDITS)(ask, scene, sign, said.text)
+    return _TEXT_EDITS[ask.dice.weighted(ask.level.text_edits)](ask, scene, sign, said.text)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from inkontext.data.world.identity import recoloured
-from inkontext.data.world.layout import FORM_NAMES, NAMES, colours_behind, new_thing, patterns_for
+from inkontext.data.world.layout import colours_behind, new_thing, patterns_for
 from inkontext.data.world.palette import alike, contrasting, legible
 from inkontext.data.world.refer import describe, paint_words
 from inkontext.data.world.scene import Figure, Paint, Scene, Shape, Sign, Sticker, Thing, box_of, is_free
@@ -23,10 +23,10 @@ Subject = Callable[[Ask, Scene, Thing, str], Proposal | None]
 
 def recolour(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Another colour for a shape, a character or a board."""
-    dice, behind = ask.dice, colours_behind(scene)
+    dice, behind = ask.dice, colours_behind(scene, ask.level)
     old = _colour(thing)
     kept = (thing.paint.second,) if isinstance(thing, Shape) and thing.paint.pattern != "plain" else ()
-    fit = [c for c in NAMES if not any(alike(c, o) for o in (old, *kept, *behind))]
+    fit = [c for c in ask.level.colours if not any(alike(c, o) for o in (old, *kept, *behind))]
     if isinstance(thing, Sign):
         fit = [c for c in fit if legible(thing.ink, c)]
     if not old or not fit:
@@ -45,7 +45,7 @@ def recolour(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         case _:
             return None
     after = scene.swap(changed)
-    return ask.propose("recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, dice))
+    return ask.propose("recolour", scene, after, thing.id, "colour", old, new, it=it, new=colour_word(new, ask.words))
 
 
 def _colour(thing: Thing) -> str:
@@ -66,19 +66,19 @@ def repattern(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     if not isinstance(thing, Shape):
         return None
     dice, paint = ask.dice, thing.paint
-    pattern = dice.pick([p for p in patterns_for(paint.colour) if p != paint.pattern])
+    pattern = dice.pick([p for p in patterns_for(paint.colour, ask.level) if p != paint.pattern])
     second = contrasting(paint.colour)
     if pattern in PATTERN_NOUNS and dice.chance(55):
-        second = dice.pick([c for c in NAMES if not alike(c, paint.colour)])
+        second = dice.pick([c for c in ask.level.colours if not alike(c, paint.colour)])
         after = scene.swap(replace(thing, paint=Paint(paint.colour, pattern, second)))
-        marks = f"{colour_word(second, dice)} {dice.pick(PATTERN_NOUNS[pattern])}"
+        marks = f"{colour_word(second, ask.words)} {ask.words.pick(PATTERN_NOUNS[pattern])}"
         return ask.propose("stripes", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=marks)
     new = Paint(paint.colour, pattern, second)
-    whole = paint_words(new, dice)
+    whole = paint_words(new, ask.words)
     if pattern == "plain":
-        words = dice.pick(("plain", f"solid {whole}"))
+        words = ask.words.pick(("plain", f"solid {whole}"))
     else:
-        words = whole if dice.chance(50) else dice.pick(PATTERN_WORDS[pattern])
+        words = whole if ask.words.chance(50) else ask.words.pick(PATTERN_WORDS[pattern])
     after = scene.swap(replace(thing, paint=new))
     return ask.propose("repattern", scene, after, thing.id, "pattern", paint.pattern, pattern, it=it, new=words)
 
@@ -96,9 +96,9 @@ def reshape(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         "square": ("hexagon",),
         "hexagon": ("circle", "square"),
     }.get(thing.form, ())
-    form = ask.dice.pick([f for f in FORM_NAMES if f != thing.form and f not in near])
+    form = ask.dice.pick([f for f in ask.level.forms if f != thing.form and f not in near])
     after = scene.swap(replace(thing, form=form))
-    return ask.propose("reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.dice)))
+    return ask.propose("reshape", scene, after, thing.id, "form", thing.form, form, it=it, new=a(noun(form, ask.words)))
 
 
 def outline(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
@@ -106,7 +106,11 @@ def outline(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     if not isinstance(thing, Shape) or thing.outline:
         return None
     colour = ask.dice.pick(
-        [c for c in NAMES if not any(alike(c, o) for o in (thing.paint.colour, *colours_behind(scene)))]
+        [
+            c
+            for c in ask.level.colours
+            if not any(alike(c, o) for o in (thing.paint.colour, *colours_behind(scene, ask.level)))
+        ]
     )
     changed = replace(thing, outline=colour)
     if not is_free(scene, box_of(changed), thing.id, gap=4):
@@ -120,7 +124,7 @@ def outline(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         "",
         colour,
         it=it,
-        new=colour_word(colour, ask.dice),
+        new=colour_word(colour, ask.words),
     )
 
 
@@ -135,7 +139,7 @@ def replace_thing(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | N
         floor = 150 if isinstance(new, Figure) else 90
         here = replace(new, id=thing.id, x=thing.x, y=thing.y, size=max(size, floor))
         if is_free(scene, box_of(here), thing.id):
-            told = describe(replace(here, size=132) if isinstance(here, Shape) else here, ask.dice)
+            told = describe(replace(here, size=132) if isinstance(here, Shape) else here, ask.words)
             return ask.propose(
                 "replace",
                 scene,

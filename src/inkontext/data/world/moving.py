@@ -30,17 +30,17 @@ def add(ask: Ask, scene: Scene) -> Proposal | None:
     here = at_cell(told_size(new_thing(ask.dice, scene, ask.stock, 2)), cell)
     if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
         return None
-    return _added(ask, scene, here, ask.dice.pick(PLACE_PHRASES[cell]))
+    return _added(ask, scene, here, ask.words.pick(PLACE_PHRASES[cell]))
 
 
 def add_beside(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """A new thing next to one that is there."""
     found = free_side(scene, told_size(new_thing(ask.dice, scene, ask.stock, 2)), thing, ask.dice)
-    return _added(ask, scene, found[0], f"{ask.dice.pick(BESIDE[found[1]])} {it}") if found else None
+    return _added(ask, scene, found[0], f"{ask.words.pick(BESIDE[found[1]])} {it}") if found else None
 
 
 def _added(ask: Ask, scene: Scene, here: Thing, where: str) -> Proposal:
-    after, told = scene.plus(here), describe(here, ask.dice)
+    after, told = scene.plus(here), describe(here, ask.words)
     return ask.propose("add", scene, after, here.id, "presence", "", name_of(here), new=told, where=where)
 
 
@@ -84,7 +84,7 @@ def move(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
         f"{thing.x},{thing.y}",
         f"{here.x},{here.y}",
         it=it,
-        where=ask.dice.pick(PLACE_PHRASES[cell]),
+        where=ask.words.pick(PLACE_PHRASES[cell]),
     )
 
 
@@ -134,7 +134,7 @@ def swap_places(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | Non
     if not others:
         return None
     other = ask.dice.pick(others)
-    said = mention(scene, other, ask.dice)
+    said = mention(scene, other, ask.words)
     here, there = replace(thing, x=other.x, y=other.y), replace(other, x=thing.x, y=thing.y)
     after = scene.swap(here).swap(there)
     free = is_free(after, box_of(here), thing.id, gap=4) and is_free(after, box_of(there), other.id, gap=4)
@@ -177,8 +177,8 @@ def count(ask: Ask, scene: Scene) -> Proposal | None:
         if not is_free(after, box_of(new), *(t.id for t in row), gap=8):
             return None
         after = after.plus(new)
-    things = plural(f"{colour_word(row[0].paint.colour, dice)} {noun(row[0].form, dice)}")
-    spell = (lambda k: NUMBERS[k]) if dice.chance(65) else str
+    things = plural(f"{colour_word(row[0].paint.colour, ask.words)} {noun(row[0].form, ask.words)}")
+    spell = (lambda k: NUMBERS[k]) if ask.words.chance(65) else str
     return ask.propose(
         "count",
         scene,
@@ -193,16 +193,14 @@ def count(ask: Ask, scene: Scene) -> Proposal | None:
     )
 
 
-SUBJECT_EDITS: Final[dict[Subject, int]] = {
-    recolour: 15,
-    repattern: 7,
-    reshape: 9,
-    outline: 3,
-    replace_thing: 12,
-    add_beside: 5,
-    remove: 11,
-    move: 8,
-    shift: 4,
-    resize: 8,
-    swap_places: 3,
-}
+_SUBJECT_EDITS: Final[dict[str, Subject]] = {
+    edit.__name__: edit
+    for edit in (
+        recolour, repattern, reshape, outline, replace_thing, add_beside, remove, move, shift, resize, swap_places,
+    )
+}  # fmt: skip
+
+
+def subject_edit(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
+    """One of the level's edits of any thing."""
+    return _SUBJECT_EDITS[ask.dice.weighted(ask.level.subject_edits)](ask, scene, thing, it)

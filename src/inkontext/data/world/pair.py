@@ -10,10 +10,11 @@ from PIL import Image
 
 from inkontext.data.world.cues import cue_edit
 from inkontext.data.world.dice import Dice
-from inkontext.data.world.dressing import FIGURE_EDITS
+from inkontext.data.world.dressing import figure_edit
 from inkontext.data.world.layout import THEMES, draw_base
 from inkontext.data.world.lettered import text_edit
-from inkontext.data.world.moving import SUBJECT_EDITS, add, count, rows_of
+from inkontext.data.world.levels import level_of
+from inkontext.data.world.moving import add, count, rows_of, subject_edit
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.refer import mention
 from inkontext.data.world.render import change_mask, difference, render
@@ -35,15 +36,6 @@ _WEIGHTS: Final = {
     "cue": 8,
     "multi": 6,
     "t2i": 8,
-}
-_THEMES: Final[dict[str, dict[str, int]]] = {
-    "local": {"objects": 66, "group": 10, "character": 12, "sign": 8, "empty": 4},
-    "global": {"objects": 52, "character": 14, "sign": 6, "styled": 8, "empty": 20},
-    "text": {"sign": 94, "empty": 6},
-    "character": {"character": 100},
-    "style": {"styled": 100},
-    "cue": {"objects": 76, "sign": 14, "character": 10},
-    "multi": {"objects": 64, "character": 36},
 }
 _VISIBLE: Final = 40  # a channel must differ this much somewhere to be seen at all
 _VISIBLE_SHARE: Final = 0.003  # of the pixels
@@ -89,16 +81,16 @@ class Pair:
 def local_edit(ask: Ask, scene: Scene) -> Proposal | None:
     """One local edit of a thing that is named."""
     dice = ask.dice
-    if rows_of(scene) and dice.chance(45):
+    if rows_of(scene) and dice.chance(ask.level.count_share):
         return count(ask, scene)
-    if dice.chance(12) or not scene.things:
+    if dice.chance(ask.level.add_share) or not scene.things:
         return add(ask, scene)
     thing = dice.pick(scene.things)
-    said = mention(scene, thing, dice)
+    said = mention(scene, thing, ask.words)
     if said is None:
         return None
-    figure = isinstance(thing, Figure) and dice.chance(45)
-    return dice.weighted(FIGURE_EDITS if figure else SUBJECT_EDITS)(ask, scene, thing, said.text)
+    figure = isinstance(thing, Figure) and dice.chance(ask.level.dress_share)
+    return (figure_edit if figure else subject_edit)(ask, scene, thing, said.text)
 
 
 _EDITS: Final[dict[str, Callable[[Ask, Scene], Proposal | None]]] = {
@@ -119,16 +111,18 @@ def sample_pair(
     split: str = "train",
     outside: Outside | None = None,
     base: Base | None = None,
+    level: int = 3,
 ) -> Pair:
     """The pair of that seed, the same bytes on every machine.
 
     task: one of `TASKS`; None draws one. size: side of the pictures in pixels. split: "train" or
     "test" (held-out identities, words and stickers; about half of its phrasings are held out too).
     outside: folders of photographs and stickers. base: a scene to edit instead of a fresh one.
+    level: how much of the world, 1 to 3 (`levels.py`).
     """
     _check(seed, task, size, split, base)
     task = task or Dice(0, seed).weighted(_WEIGHTS)  # apart, so that naming the drawn task changes nothing
-    ask = Ask(Dice(1, seed, SPLITS.index(split), TASKS.index(task)), Stock(split, outside))
+    ask = Ask(Dice(1, seed, SPLITS.index(split), TASKS.index(task)), Stock(split, outside, level_of(level)))
     for attempt in range(400):
         proposal = _propose(ask, task, base, attempt)
         if proposal and (pair := _drawn(proposal, seed, task, size, split, outside)):
@@ -153,7 +147,7 @@ def _propose(ask: Ask, task: str, base: Base | None, attempt: int) -> Proposal |
     if task == "t2i":
         return caption_only(ask)
     if base is None:
-        scene = draw_base(ask.dice.weighted(_THEMES[task]), ask.dice, ask.stock)
+        scene = draw_base(ask.dice.weighted(ask.level.themes[task]), ask.dice, ask.stock)
         tries = 3
     else:
         scene, tries = base_scene(base, ask.stock), 1

@@ -7,6 +7,7 @@ a whole sentence; the others are commands, which `dress` may wrap in a polite or
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -28,6 +29,20 @@ _HELD_MANNERS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How freely people ask. templates: the first so many of a kind, 0 for all. manners, held_manners: what commands
+    are wrapped in; without any, each is a plain sentence. usual: everything is called by its usual name."""
+
+    templates: int = 0
+    manners: tuple[str, ...] = _TRAIN_MANNERS
+    held_manners: tuple[str, ...] = _HELD_MANNERS
+    usual: bool = False
+
+
+SPEECH: Final = Speech()
+
+
 @lru_cache(maxsize=2048)
 def _parsed(template: str) -> tuple[tuple[str, ...], ...]:
     """The template as a row of choices; fixed text is a choice of one."""
@@ -42,18 +57,31 @@ def expand(template: str, dice: Dice, slots: dict[str, str]) -> str:
     return " ".join(text.format_map(slots).split()).replace(" ,", ",")
 
 
-def phrase(kind: str, dice: Dice, split: str, slots: dict[str, str]) -> tuple[str, str]:
-    """An instruction of that kind, and the template it was made from."""
+def templates_of(kind: str, held: bool, speech: Speech = SPEECH) -> tuple[str, ...]:
+    """The templates that speech allows for that kind."""
+    known = (HELD if held else TRAIN)[kind]
+    return known[: speech.templates] if speech.templates else known
+
+
+def phrase(
+    kind: str, dice: Dice, split: str, slots: dict[str, str], speech: Speech = SPEECH, words: Dice | None = None
+) -> tuple[str, str]:
+    """An instruction of that kind, and the template it was made from.
+
+    words: what chooses among the words of the template, where it is not `dice`, which chooses the template.
+    """
     held = split == "test" and dice.chance(_HELD_SHARE)
-    template = dice.pick((HELD if held else TRAIN)[kind])
-    text = expand(template, dice, slots)
+    template = dice.pick(templates_of(kind, held, speech))
+    text = expand(template, words or dice, slots)
     if template.startswith("*"):
         return finish(text), template
-    return dress(text, dice, held), template
+    return dress(text, dice, speech.held_manners if held else speech.manners), template
 
 
-def dress(text: str, dice: Dice, held: bool) -> str:
+def dress(text: str, dice: Dice, manners: tuple[str, ...]) -> str:
     """A command as it is, without its full stop, in small letters, or politely wrapped."""
+    if not manners:
+        return finish(text)
     roll = dice.below(100)
     if roll < 48:
         return finish(text)
@@ -61,7 +89,7 @@ def dress(text: str, dice: Dice, held: bool) -> str:
         return text[0].upper() + text[1:]
     if roll < 72:
         return text[0].lower() + text[1:]
-    manner = dice.pick(_HELD_MANNERS if held else _TRAIN_MANNERS)
+    manner = dice.pick(manners)
     return finish(manner.format(x=text[0].lower() + text[1:]))
 
 

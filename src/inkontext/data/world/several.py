@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.layout import CELLS, STYLED, at_cell, colours_behind, draw_base, stands_out
+from inkontext.data.world.layout import CELLS, at_cell, colours_behind, draw_base, stands_out
 from inkontext.data.world.moving import BESIDE, free_side
 from inkontext.data.world.palette import alike
-from inkontext.data.world.phrases import phrase
 from inkontext.data.world.refer import mention
 from inkontext.data.world.scene import Scene, Shape, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Edit, Proposal
@@ -20,7 +19,7 @@ Several = Callable[[Ask, Scene], Proposal | None]
 
 def several_edit(ask: Ask, scene: Scene) -> Proposal | None:
     """One of the edits below, `scene` being the picture that is changed."""
-    return ask.dice.weighted(SEVERAL)(ask, replace(scene, style="flat"))
+    return _SEVERAL[ask.dice.weighted(ask.level.several)](ask, replace(scene, style="flat"))
 
 
 def _source(ask: Ask) -> Scene:
@@ -42,15 +41,15 @@ def _propose(
     /,
     **slots: str,
 ) -> Proposal:
-    text, template = phrase(kind, ask.dice, ask.stock.split, slots)
+    text, template = ask.phrase(kind, slots)
     return Proposal(references, after, text, Edit(kind, subject, attribute, "", new, template), base, whole)
 
 
 def _taken(ask: Ask, scene: Scene, source: Scene) -> tuple[Thing, str] | None:
     """A thing of the source with its mention, fit to be put into the scene."""
     thing = ask.dice.pick(source.things)
-    said = mention(source, thing, ask.dice)
-    if said is None or not stands_out(thing, scene):
+    said = mention(source, thing, ask.words)
+    if said is None or not stands_out(thing, scene, ask.level):
         return None
     return replace(thing, id=scene.next_id(), size=min(thing.size, 200)), said.text
 
@@ -60,21 +59,21 @@ def _in_cell(ask: Ask, scene: Scene, thing: Thing) -> tuple[Thing, str] | None:
     here = at_cell(thing, cell)
     if cell_of(here.x, here.y) != cell or not is_free(scene, box_of(here)):
         return None
-    return here, ask.dice.pick(PLACE_PHRASES[cell])
+    return here, ask.words.pick(PLACE_PHRASES[cell])
 
 
 def put_beside(ask: Ask, scene: Scene) -> Proposal | None:
     """A thing of the first picture next to one of the second."""
     source = _source(ask)
     taken, other = _taken(ask, scene, source), ask.dice.pick(scene.things)
-    said = mention(scene, other, ask.dice)
+    said = mention(scene, other, ask.words)
     if taken is None or said is None:
         return None
     found = free_side(scene, taken[0], other, ask.dice)
     if found is None:
         return None
     here, side = found
-    where, after = ask.dice.pick(BESIDE[side]), scene.plus(here)
+    where, after = ask.words.pick(BESIDE[side]), scene.plus(here)
     return _propose(
         ask, "put beside", (source, scene), 1, after, here.id, "presence", side,
         it=taken[1], where=where, other=said.text,
@@ -140,9 +139,9 @@ def take_colour(ask: Ask, scene: Scene) -> Proposal | None:
     if not ours or not theirs:
         return None
     ours, theirs = ask.dice.pick(ours), ask.dice.pick(theirs)
-    it, other = mention(scene, ours, ask.dice), mention(source, theirs, ask.dice)
+    it, other = mention(scene, ours, ask.words), mention(source, theirs, ask.words)
     new = theirs.paint.colour
-    behind = (*colours_behind(scene), ours.paint.colour, ours.paint.second)
+    behind = (*colours_behind(scene, ask.level), ours.paint.colour, ours.paint.second)
     if it is None or other is None or theirs.paint.pattern != "plain" or any(alike(new, c) for c in behind):
         return None
     after = scene.swap(replace(ours, paint=replace(ours.paint, colour=new)))
@@ -153,9 +152,9 @@ def take_setting(ask: Ask, scene: Scene) -> Proposal | None:
     """The things of the first picture before the background of the second."""
     source = _source(ask)
     after = replace(scene, background=source.background, light="day", weather="clear")
-    if source.background == scene.background or not all(stands_out(t, after) for t in scene.things):
+    if source.background == scene.background or not all(stands_out(t, after, ask.level) for t in scene.things):
         return None
-    said = mention(scene, scene.things[0], ask.dice) if len(scene.things) == 1 else None
+    said = mention(scene, scene.things[0], ask.words) if len(scene.things) == 1 else None
     it = said.text if said else "everything"
     before = replace(scene, light="day", weather="clear")
     return _propose(
@@ -165,16 +164,11 @@ def take_setting(ask: Ask, scene: Scene) -> Proposal | None:
 
 def take_style(ask: Ask, scene: Scene) -> Proposal | None:
     """The first picture in the style of the second."""
-    style = ask.dice.pick(STYLED)
+    style = ask.dice.pick(ask.level.styles)
     source = replace(_source(ask), style=style)
     return _propose(ask, "take style", (scene, source), 0, replace(scene, style=style), 0, "style", style, True)
 
 
-SEVERAL: Final[dict[Several, int]] = {
-    put_beside: 34,
-    put_into: 34,
-    put_both: 60,
-    take_colour: 24,
-    take_setting: 8,
-    take_style: 6,
+_SEVERAL: Final[dict[str, Several]] = {
+    edit.__name__: edit for edit in (put_beside, put_into, put_both, take_colour, take_setting, take_style)
 }

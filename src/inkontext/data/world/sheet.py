@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from inkontext.data.world.levels import LEVELS
 from inkontext.data.world.outside import Outside
 from inkontext.data.world.pair import SPLITS, TASKS, Pair, sample_pair
 
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--split", choices=SPLITS, default="train")
+    parser.add_argument("--level", type=int, choices=sorted(LEVELS), default=3)
     parser.add_argument("--columns", type=int, default=2)
     parser.add_argument("--zoom", type=int, default=1)
     parser.add_argument("--photos", type=Path)
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     outside = Outside(args.photos, args.emoji) if args.photos or args.emoji else None
     pairs = [
-        sample_pair(seed, args.task, args.size, args.split, outside)
+        sample_pair(seed, args.task, args.size, args.split, outside, level=args.level)
         for seed in range(args.seed, args.seed + args.count)
     ]
     sheet(pairs, args.columns, args.zoom).save(args.out)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inkontext.data.world.dice import Dice
+from inkontext.data.world.dice import Dice, Usual
 from inkontext.data.world.identity import draw_identity
+from inkontext.data.world.levels import LEVELS, Level
 from inkontext.data.world.outside import CROPS, Outside
 from inkontext.data.world.phrases import phrase
 from inkontext.data.world.scene import Background, Identity, Scene
@@ -13,20 +14,25 @@ from inkontext.data.world.words import draw_word
 
 _PHOTO_SHARE = 45  # percent of scenes over a photograph, where there are photographs
 _STICKER_SHARE = 40  # percent of new things that are stickers, where there are stickers
+_USUAL = Usual()
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """The supplies of one split."""
+    """The supplies of one split at one level."""
 
     split: str
     outside: Outside | None = None
+    level: Level = LEVELS[3]
 
     def identity(self, dice: Dice) -> Identity:
-        return draw_identity(dice, self.split)
+        return draw_identity(dice, self.split, self.level.bodies)
 
-    def word(self, dice: Dice, longest: int = 6) -> str:
-        return draw_word(dice, self.split, longest)
+    def word(self, dice: Dice, longest: int | None = None) -> str:
+        """A word of at most `longest` letters, or as long as those of new signs."""
+        usual, most = self.level.letters
+        longest = usual if longest is None else min(longest, most)
+        return draw_word(dice, self.split, longest, self.level.letter_cases)
 
     def sticker(self, dice: Dice) -> str:
         """A sticker's name, or nothing when this thing should be drawn."""
@@ -80,6 +86,19 @@ class Ask:
     dice: Dice
     stock: Stock
 
+    @property
+    def level(self) -> Level:
+        return self.stock.level
+
+    @property
+    def words(self) -> Dice:
+        """What chooses among words for the same thing: the dice, or, where everything has one name, habit."""
+        return _USUAL if self.stock.level.speech.usual else self.dice
+
+    def phrase(self, kind: str, slots: dict[str, str]) -> tuple[str, str]:
+        """An instruction of that kind, and the template it was made from."""
+        return phrase(kind, self.dice, self.stock.split, slots, self.level.speech, self.words)
+
     def propose(
         self,
         kind: str,
@@ -93,5 +112,5 @@ class Ask:
         **slots: str,
     ) -> Proposal:
         """An edit of one scene, phrased as that kind with those slots."""
-        text, template = phrase(kind, self.dice, self.stock.split, slots)
+        text, template = self.phrase(kind, slots)
         return Proposal((scene,), after, text, Edit(kind, subject, attribute, old, new, template))

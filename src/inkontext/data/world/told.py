@@ -10,7 +10,6 @@ from dataclasses import replace
 from inkontext.data.world.layout import (
     CELLS,
     PLACE_NAMES,
-    STYLED,
     at_cell,
     draw_drawn,
     new_figure,
@@ -18,21 +17,19 @@ from inkontext.data.world.layout import (
     new_sign,
     stands_out,
 )
-from inkontext.data.world.palette import LIGHTS
-from inkontext.data.world.phrases import phrase
 from inkontext.data.world.refer import caption, describe, mention, setting_phrase
-from inkontext.data.world.scene import POSES, Figure, Scene, Shape, Sticker, Thing, box_of, is_free
+from inkontext.data.world.scene import Figure, Scene, Shape, Sticker, Thing, box_of, is_free
 from inkontext.data.world.stock import Ask, Edit, Proposal
 from inkontext.data.world.vocabulary import PLACE_PHRASES, POSE_WORDS, cell_of, noun
-from inkontext.data.world.weather import WEATHERS
 
 
 def told_setting(ask: Ask) -> Scene:
     """An empty scene with the standard layout of its place."""
-    dice, back = ask.dice, replace(draw_drawn(ask.dice), variant=0)
+    dice, level = ask.dice, ask.level
+    back = replace(draw_drawn(dice, level), variant=0)
     outdoors = back.kind in PLACE_NAMES and back.kind not in ("room", "space")
-    light = dice.pick(LIGHTS[1:]) if outdoors and dice.chance(35) else "day"
-    weather = dice.pick(WEATHERS[1:]) if outdoors and dice.chance(20) else "clear"
+    light = dice.pick(level.lights[1:]) if outdoors and dice.chance(level.told_light_share) else "day"
+    weather = dice.pick(level.weathers[1:]) if outdoors and dice.chance(level.told_weather_share) else "clear"
     return Scene(back, light=light, weather=weather)
 
 
@@ -53,52 +50,51 @@ def told_thing(ask: Ask, scene: Scene) -> Thing:
     dice = ask.dice
     if name := ask.stock.sticker(dice):
         return Sticker(0, 500, 500, 150, name)
-    roll = dice.below(100)
-    if roll < 34:
-        who = new_figure(dice, scene, ask.stock, 215)
-        return replace(who, who=replace(who.who, ears=who.who.ears))
-    if roll < 50:
+    kind = dice.weighted(ask.level.told)
+    if kind == "figure":
+        return new_figure(dice, scene, ask.stock, 215)
+    if kind == "sign":
         return new_sign(dice, scene, ask.stock, 620)
-    return new_shape(dice, scene)
+    return new_shape(dice, scene, ask.level)
 
 
 def caption_only(ask: Ask) -> Proposal | None:
     """A picture from words alone."""
     dice, scene = ask.dice, told_setting(ask)
-    for _ in range(dice.weighted({1: 35, 2: 45, 3: 20})):
+    for _ in range(dice.weighted(ask.level.told_crowd)):
         scene = placed(ask, scene, told_thing(ask, scene)) or scene
     if not scene.things:
         return None
-    scene = replace(scene, style=dice.pick(STYLED) if dice.chance(28) else "flat")
-    text, template = phrase("t2i", dice, ask.stock.split, {"scene": caption(scene, dice)})
+    scene = replace(scene, style=dice.pick(ask.level.styles) if dice.chance(ask.level.told_style_share) else "flat")
+    text, template = ask.phrase("t2i", {"scene": caption(scene, ask.words)})
     return Proposal((), scene, text, Edit("t2i", 0, "caption", "", "", template), base=-1, whole=True)
 
 
 def same_character(ask: Ask, scene: Scene) -> Proposal | None:
     """The first character or sticker of the scene, somewhere else."""
-    dice = ask.dice
+    dice, words = ask.dice, ask.words
     heroes = [t for t in scene.things if isinstance(t, Figure | Sticker)]
     if not heroes:
         return None
     hero = heroes[0]
-    said = mention(scene, hero, dice)
+    said = mention(scene, hero, words)
     setting = told_setting(ask)
-    if not stands_out(hero, setting):
+    if not stands_out(hero, setting, ask.level):
         return None
-    pose = dice.pick(POSES) if dice.chance(50) else ""
+    pose = dice.pick(ask.level.poses) if dice.chance(ask.level.new_pose_share) else ""
     changed = replace(hero, pose=pose) if isinstance(hero, Figure) and pose else hero
     after = placed(ask, setting, changed)
     if after is None or said is None:
         return None
-    act = f"{dice.pick(POSE_WORDS[pose])}, " if isinstance(hero, Figure) and pose else ""
+    act = f"{words.pick(POSE_WORDS[pose])}, " if isinstance(hero, Figure) and pose else ""
     here = after.things[0]
-    words = f"{act}{dice.pick(PLACE_PHRASES[cell_of(here.x, here.y)])}, {setting_phrase(after, dice)}"
-    if dice.chance(30) and (more := placed(ask, after, new_shape(dice, after))):
+    told = f"{act}{words.pick(PLACE_PHRASES[cell_of(here.x, here.y)])}, {setting_phrase(after, words)}"
+    if dice.chance(ask.level.company_share) and (more := placed(ask, after, new_shape(dice, after, ask.level))):
         other = more.things[-1]
         after = more
-        words += f", with {describe(other, dice)} {dice.pick(PLACE_PHRASES[cell_of(other.x, other.y)])}"
-    kind = noun(hero.who.kind, dice) if isinstance(hero, Figure) else hero.name
-    text, template = phrase("character", dice, ask.stock.split, {"it": said.text, "kind": kind, "scene": words})
+        told += f", with {describe(other, words)} {words.pick(PLACE_PHRASES[cell_of(other.x, other.y)])}"
+    kind = noun(hero.who.kind, words) if isinstance(hero, Figure) else hero.name
+    text, template = ask.phrase("character", {"it": said.text, "kind": kind, "scene": told})
     edit = Edit("character", here.id, "identity", scene.background.kind, after.background.kind, template)
     return Proposal((scene,), after, text, edit, whole=True)
 
@@ -115,6 +111,6 @@ def same_style(ask: Ask, scene: Scene) -> Proposal | None:
     if not after.things:
         return None
     after = replace(after, style=scene.style)
-    text, template = phrase("style reference", dice, ask.stock.split, {"scene": caption(after, dice, style=False)})
+    text, template = ask.phrase("style reference", {"scene": caption(after, ask.words, style=False)})
     edit = Edit("style reference", 0, "manner", "", scene.style, template)
     return Proposal((scene,), after, text, edit, whole=True)

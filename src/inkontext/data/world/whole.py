@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.layout import PLACE_NAMES, STYLED, colours_behind, draw_drawn
-from inkontext.data.world.palette import LIGHTS, alike
+from inkontext.data.world.layout import PLACE_NAMES, colours_behind, draw_drawn
+from inkontext.data.world.palette import alike
 from inkontext.data.world.refer import backdrop_words
 from inkontext.data.world.scene import Figure, Scene, Shape
 from inkontext.data.world.stock import Ask, Proposal
 from inkontext.data.world.vocabulary import PLACE_WORDS, STYLE_WORDS, a
-from inkontext.data.world.weather import ADJUSTS, WEATHERS
 
 WholeEdit = Callable[[Ask, Scene], Proposal | None]
 
@@ -25,20 +24,20 @@ def _outdoors(scene: Scene) -> bool:
 
 def background(ask: Ask, scene: Scene) -> Proposal | None:
     """A plain colour, a gradient, a pattern or a place behind the things."""
-    new = replace(draw_drawn(ask.dice), variant=0)
+    new = replace(draw_drawn(ask.dice, ask.level), variant=0)
     after = replace(scene, background=new, light="day")
     shown = [t.paint.colour for t in scene.things if isinstance(t, Shape)]
     shown += [t.who.colour for t in scene.things if isinstance(t, Figure)]
-    if not scene.things or any(alike(c, b) for c in shown for b in colours_behind(after)):
+    if not scene.things or any(alike(c, b) for c in shown for b in colours_behind(after, ask.level)):
         return None
     if (scene.light != "day" and new.kind in PLACE_NAMES) or new == replace(scene.background, variant=0):
         return None
     if new.kind in PLACE_NAMES:
-        words = ask.dice.pick(PLACE_WORDS[new.kind])
+        words = ask.words.pick(PLACE_WORDS[new.kind])
         return ask.propose("place", scene, after, 0, "background", scene.background.kind, new.kind, new=words)
-    told = backdrop_words(after, ask.dice)
+    told = backdrop_words(after, ask.words)
     words = (
-        f"{ask.dice.pick(('plain', 'solid'))} {told.removeprefix('plain ')}"
+        f"{ask.words.pick(('plain', 'solid'))} {told.removeprefix('plain ')}"
         if new.kind == "plain"
         else a(told)
         if new.kind == "gradient"
@@ -60,7 +59,7 @@ def light(ask: Ask, scene: Scene) -> Proposal | None:
     """Another time of day; a photograph, whose light nobody knows, only gets darker."""
     if not _outdoors(scene):
         return None
-    new = ask.dice.pick([v for v in LIGHTS if v != scene.light])
+    new = ask.dice.pick([v for v in ask.level.lights if v != scene.light])
     return ask.propose(new, scene, replace(scene, light=new), 0, "light", scene.light, new)
 
 
@@ -79,7 +78,7 @@ def weather(ask: Ask, scene: Scene) -> Proposal | None:
             "clear",
             old=scene.weather,
         )
-    new = ask.dice.pick(WEATHERS[1:])
+    new = ask.dice.pick(ask.level.weathers[1:])
     return ask.propose(new, scene, replace(scene, weather=new), 0, "weather", "clear", new)
 
 
@@ -97,24 +96,26 @@ def style(ask: Ask, scene: Scene) -> Proposal | None:
             "style",
             old,
             "flat",
-            new=ask.dice.pick(STYLE_WORDS["flat"]),
+            new=ask.words.pick(STYLE_WORDS["flat"]),
         )
-    new = ask.dice.pick(STYLED)
+    new = ask.dice.pick(ask.level.styles)
     return ask.propose(
-        "style", scene, replace(scene, style=new), 0, "style", old, new, new=ask.dice.pick(STYLE_WORDS[new])
+        "style", scene, replace(scene, style=new), 0, "style", old, new, new=ask.words.pick(STYLE_WORDS[new])
     )
 
 
 def adjust(ask: Ask, scene: Scene) -> Proposal | None:
     """Brightness, colour, sharpness, or a reflection."""
-    new = ask.dice.pick(ADJUSTS[1:])
+    new = ask.dice.pick(ask.level.adjusts)
     return ask.propose(new, scene, replace(scene, adjust=new), 0, "adjust", "none", new)
 
 
-WHOLE_EDITS: Final[dict[WholeEdit, int]] = {background: 24, light: 26, weather: 26, style: 18, adjust: 20}
+_WHOLE_EDITS: Final[dict[str, WholeEdit]] = {
+    edit.__name__: edit for edit in (background, light, weather, style, adjust)
+}
 
 
 def whole_edit(ask: Ask, scene: Scene) -> Proposal | None:
     """One edit of the whole picture."""
-    proposal = ask.dice.weighted(WHOLE_EDITS)(ask, scene)
+    proposal = _WHOLE_EDITS[ask.dice.weighted(ask.level.whole_edits)](ask, scene)
     return replace(proposal, whole=True) if proposal else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -52,13 +53,17 @@ def words_of(split: str) -> tuple[str, ...]:
     return tuple(w for w in WORDS if held_out(w, HELD_OUT_ONE_IN) == (split == "test"))
 
 
-def draw_word(dice: Dice, split: str, longest: int = 6) -> str:
-    """A word of at most `longest` letters, in capitals, with a capital, or small."""
+CASES: Final[Mapping[str, int]] = {"upper": 60, "capital": 25, "lower": 15}
+
+
+def draw_word(dice: Dice, split: str, longest: int = 6, cases: Mapping[str, int] = CASES) -> str:
+    """A word of at most `longest` letters, in capitals, with a capital, or small, as `cases` weighs them."""
     while True:
         word = dice.pick(words_of(split))
         if len(word) <= longest:
             break
-    return dice.weighted({word.upper(): 60, word.capitalize(): 25, word: 15})
+    case = dice.weighted(cases)
+    return word.upper() if case == "upper" else word.capitalize() if case == "capital" else word
 
 
 def misspelt(word: str, dice: Dice) -> str:
