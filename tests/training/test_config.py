@@ -69,6 +69,11 @@ def test_sources_must_be_whole(tmp_path: Path) -> None:
         load_config(written(tmp_path, PLAIN + 'validation = "x"\n'))
     with pytest.raises(ConfigError, match="takes no tasks"):
         load_config(written(tmp_path, PLAIN.replace("world", "pairs") + 'path = "x"\ntasks = { local = 1 }\n'))
+    with pytest.raises(ConfigError, match="takes no level"):
+        load_config(written(tmp_path, PLAIN.replace("world", "pairs") + 'path = "x"\nlevel = 1\n'))
+    with pytest.raises(ConfigError, match="level"):
+        load_config(written(tmp_path, PLAIN + "level = 4\n"))
+    assert load_config(written(tmp_path, PLAIN + "level = 1\n")).data.sources[0].level == 1
     with pytest.raises(ConfigError, match="needs a path"):
         load_config(written(tmp_path, PLAIN.replace("world", "images")))
 

@@ -25,6 +25,7 @@ def world(
     tasks: Annotated[
         str, typer.Option(help="Some of local, global, character, text, style, t2i, cue, multi; with commas.")
     ] = "local,global,character,text,style,t2i",
+    level: Annotated[int, typer.Option(help="How much of the world: 1 first scenes, 2 more, 3 all.")] = 3,
     photos: Annotated[Path | None, typer.Option(help="Folder of photographs: the photograph world.")] = None,
     emoji: Annotated[Path | None, typer.Option(help="Folder of stickers with names.json.")] = None,
     steps: o.Steps = None,
@@ -53,13 +54,13 @@ def world(
     from inkontext.evaluation.world.plan import Plan, check_plan
 
     wanted = e.listed(tasks)
-    check_plan(size, seed, limit, wanted)  # its mistakes before the model's
+    check_plan(size, seed, limit, wanted, level)  # its mistakes before the model's
     outside = Outside(photos, emoji) if photos or emoji else None
     from inkontext.weights.source import model_from_environment
 
     name = model or model_from_environment()
     system = _system(name, outputs, baseline, device, dtype, sampling, sides, chosen, outside)
-    plan = Plan(_resolution(system, name) if size is None else size, seed, limit, wanted)
+    plan = Plan(_resolution(system, name) if size is None else size, seed, limit, wanted, level)
     result = _run(plan, system, outside, out)
     from inkontext.evaluation.world.report import report_of, write_report
 

@@ -46,11 +46,11 @@ class SourceSection(Section):
     """One source of examples; `weight` is its share of a batch.
 
     kind: `world` (made on the fly), `pairs` (JSONL, twin folders or shards at `path`), or `images` (a folder of
-    pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders; `level` is how
-    much of it there is to learn, from 1 (first scenes) to 3 (all).
-    `validation` is the path of held-out rows; the world holds out its own. `cache` is a folder that `data precompute`
-    filled from `path`: training then reads latents from it, and text embeddings where the towers are frozen. `size` is
-    the side of this source's pictures where it is not the run's.
+    pictures, for the autoencoder). `tasks` weighs the world's tasks; `photos` and `emoji` are its outside folders;
+    `level` is how much of it there is to learn, from 1 (first scenes) to 3 (all). `validation` is the path of held-out
+    rows; the world holds out its own. `cache` is a folder that `data precompute` filled from `path`: training then
+    reads latents from it, and text embeddings where the towers are frozen. `size` is the side of this source's pictures
+    where it is not the run's.
     """
 
     kind: Literal["world", "pairs", "images"]

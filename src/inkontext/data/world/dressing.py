@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from inkontext.data.world.dice import Dice
 from inkontext.data.world.layout import new_wear
 from inkontext.data.world.local import Subject
 from inkontext.data.world.palette import alike
@@ -21,7 +20,6 @@ from inkontext.data.world.scene import (
 from inkontext.data.world.stock import Ask, Proposal
 from inkontext.data.world.vocabulary import MOOD_WORDS, colour_word
 
-_PLACES_TO_WEAR: Final = ("hat", "glasses", "scarf")
 _DOING: Final[dict[str, tuple[str, ...]]] = {
     "down": ("lower its arms", "put its arms down"),
     "up": ("raise both arms", "put both arms up"),
@@ -44,15 +42,15 @@ def dressed(figure: Figure, slot: str, wear: Wear) -> Figure:
             return replace(figure, scarf=wear)
 
 
-def _slot(figure: Figure, dice: Dice, full: bool) -> str:
+def _slot(ask: Ask, figure: Figure, full: bool) -> str:
     """A slot that is taken, or one that is not; empty where there is none."""
-    slots = [s for s in _PLACES_TO_WEAR if bool(worn(figure, s).kind) == full]
-    return dice.pick(slots) if slots else ""
+    slots = [s for s in ask.level.worn if bool(worn(figure, s).kind) == full]
+    return ask.dice.pick(slots) if slots else ""
 
 
 def wear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """A hat, glasses or a scarf for a character without."""
-    if not isinstance(thing, Figure) or not (slot := _slot(thing, ask.dice, False)):
+    if not isinstance(thing, Figure) or not (slot := _slot(ask, thing, False)):
         return None
     kinds = {"hat": ask.level.hats, "glasses": ask.level.glasses, "scarf": ("scarf",)}[slot]
     new = new_wear(ask.dice, ask.level, kinds, (thing.who.colour,))
@@ -74,7 +72,7 @@ def wear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
 
 def unwear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Off with the hat, the glasses or the scarf."""
-    if not isinstance(thing, Figure) or not (slot := _slot(thing, ask.dice, True)):
+    if not isinstance(thing, Figure) or not (slot := _slot(ask, thing, True)):
         return None
     old = worn(thing, slot)
     return ask.propose(
@@ -92,7 +90,7 @@ def unwear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
 
 def rewear(ask: Ask, scene: Scene, thing: Thing, it: str) -> Proposal | None:
     """Another colour for what the character wears."""
-    if not isinstance(thing, Figure) or not (slot := _slot(thing, ask.dice, True)):
+    if not isinstance(thing, Figure) or not (slot := _slot(ask, thing, True)):
         return None
     old = worn(thing, slot)
     colour = ask.dice.pick(

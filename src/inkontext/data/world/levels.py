@@ -30,14 +30,14 @@ class Level:
     """What scenes may hold and what may be asked of them. Shares are percentages, weights any whole numbers.
 
     Things. colours, forms, patterns: of shapes; sizes: their half heights. bodies: of characters; figure_sizes: lowest
-    and highest `size` of one with room, crowded_figures: of one among others. letters: most of a new word, and most of
+    and highest `size` of one with room, crowded_figures: of one among others. worn: what clothes there are. letters: most of a new word, and most of
     any. boards, letter_cases: weights.
 
     Scenes. themes: for each task, weights of the kinds of scene. backgrounds: weights. behind: for each place, colours
     that are hard to see on it. crowd: weights of how many things. told: weights of things in a caption; told_crowd: of
     how many.
 
-    Edits. Weights by the name of the function that makes them.
+    Edits. Weights by the name of the function that makes them. lost_at_night: colours of shapes that no night falls on.
     """
 
     number: int
@@ -54,6 +54,7 @@ class Level:
     bodies: Bodies
     figure_sizes: tuple[int, int]
     crowded_figures: tuple[int, int]
+    worn: Names
     hats: Names
     hat_share: int
     glasses: Names
@@ -70,7 +71,7 @@ class Level:
     letter_sizes: tuple[int, ...]
     slip_share: int
     # Scenes
-    themes: Mapping[str, Weights]
+    themes: dict[str, Weights]
     backgrounds: Weights
     places: Names
     behind: Mapping[str, Names]
@@ -97,6 +98,7 @@ class Level:
     whole_edits: Weights
     lights: Names
     weathers: Names
+    lost_at_night: Names
     adjusts: Names
     several: Weights
     new_pose_share: int
@@ -117,6 +119,7 @@ _ALL: Final = Level(
     bodies=BODIES,
     figure_sizes=(185, 265),
     crowded_figures=(170, 205),
+    worn=("hat", "glasses", "scarf"),
     hats=HATS,
     hat_share=24,
     glasses=GLASSES,
@@ -187,6 +190,7 @@ _ALL: Final = Level(
     whole_edits={"background": 24, "light": 26, "weather": 26, "style": 18, "adjust": 20},
     lights=LIGHTS,
     weathers=WEATHERS,
+    lost_at_night=(),
     adjusts=ADJUSTS[1:],
     several={
         "put_beside": 34,
@@ -214,7 +218,9 @@ _MORE: Final = replace(
         ears=1,
         tail_share=0,
     ),
-    figure_sizes=(205, 265),
+    figure_sizes=(210, 240),  # neither small nor big, so that those among others are small
+    crowded_figures=(180, 200),
+    worn=("hat",),
     glasses_share=0,
     scarf_share=0,
     boards={"plate": 55, "sign": 45},
@@ -223,10 +229,7 @@ _MORE: Final = replace(
     letter_cases={"upper": 70, "capital": 30},
     letter_sizes=(84, 100),
     slip_share=0,
-    themes=_ALL.themes
-    | {
-        "local": {"objects": 72, "character": 16, "sign": 8, "empty": 4},
-    },
+    themes=_ALL.themes | {"local": {"objects": 72, "character": 16, "sign": 8, "empty": 4}},
     backgrounds={"plain": 40, "gradient": 10, "place": 50},
     variants=1,
     weather_share=8,
@@ -242,6 +245,7 @@ _MORE: Final = replace(
     figure_edits={"wear": 10, "unwear": 8, "mood": 8},
     text_edits={"change": 30, "recolour_letters": 16, "font": 10, "case": 6, "wipe": 8},
     add_words_share=14,
+    lost_at_night=("black", "navy"),
     new_pose_share=0,
     poses=("down",),
     company_share=0,
@@ -269,8 +273,7 @@ _FIRST: Final = replace(
         ears=1,
         tail_share=0,
     ),
-    figure_sizes=(205, 240),
-    crowded_figures=(201, 205),
+    crowded_figures=(201, 205),  # of one size with the others
     hat_share=0,
     moods=("happy",),
     mood_share=0,
@@ -296,7 +299,7 @@ _FIRST: Final = replace(
     },
     light_share=0,
     weather_share=0,
-    styles=("ink", "sepia", "neon", "watercolour"),
+    styles=("ink", "watercolour", "neon", "blueprint"),
     crowd={1: 30, 2: 45, 3: 25},
     twin_share=12,
     told_crowd={1: 45, 2: 55},

@@ -57,6 +57,7 @@ class Pair:
     references: RGB pictures given as context (none for t2i). target: the RGB picture asked for.
     mask: mode L, white where the target may differ from references[base]. base: -1 without one.
     reference_scenes, scene_after: the scene graphs. edit: what was asked.
+    level: of the world that it was drawn from.
     """
 
     seed: int
@@ -71,6 +72,7 @@ class Pair:
     reference_scenes: tuple[Scene, ...]
     scene_after: Scene
     edit: Edit
+    level: int = 3
 
     @property
     def scene_before(self) -> Scene | None:
@@ -125,7 +127,7 @@ def sample_pair(
     ask = Ask(Dice(1, seed, SPLITS.index(split), TASKS.index(task)), Stock(split, outside, level_of(level)))
     for attempt in range(400):
         proposal = _propose(ask, task, base, attempt)
-        if proposal and (pair := _drawn(proposal, seed, task, size, split, outside)):
+        if proposal and (pair := _drawn(proposal, seed, task, size, split, outside, level)):
             return pair
     raise OptionError(f"No visible {task} edit found for seed {seed} at {size} pixels; take another seed or size.")
 
@@ -162,7 +164,9 @@ def base_scene(base: Base, stock: Stock) -> Scene:
     return draw_base(base.theme, Dice(2, base.seed), stock)
 
 
-def _drawn(proposal: Proposal, seed: int, task: str, size: int, split: str, outside: Outside | None) -> Pair | None:
+def _drawn(
+    proposal: Proposal, seed: int, task: str, size: int, split: str, outside: Outside | None, level: int
+) -> Pair | None:
     """The proposal in pixels; None where the change can hardly be seen."""
     target = render(proposal.after, size, outside)
     references = [render(scene, size, outside) for scene in proposal.references]
@@ -185,4 +189,5 @@ def _drawn(proposal: Proposal, seed: int, task: str, size: int, split: str, outs
         proposal.references,
         proposal.after,
         proposal.edit,
+        level,
     )

@@ -58,9 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--level", type=int, choices=sorted(LEVELS), default=3)
     args = parser.parse_args(argv)
     several = f"{args.processes} processes" if args.processes > 1 else "one process"
-    print(
-        f"pairs/s of {several}, {args.size} px, level {args.level}\n{'task':<10} {'by the clock':>14} {'by processor time':>18}"
-    )
+    print(f"pairs/s of {several}, {args.size} px, level {args.level}")
+    print(f"{'task':<10} {'by the clock':>14} {'by processor time':>18}")
     for task in (*TASKS, None):
         clock, processor = together(
             Draw(args.size, task, args.count, 10_000, args.photos, args.emoji, args.level), args.processes

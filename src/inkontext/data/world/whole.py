@@ -60,6 +60,8 @@ def light(ask: Ask, scene: Scene) -> Proposal | None:
     if not _outdoors(scene):
         return None
     new = ask.dice.pick([v for v in ask.level.lights if v != scene.light])
+    if new == "night" and any(isinstance(t, Shape) and t.paint.colour in ask.level.lost_at_night for t in scene.things):
+        return None
     return ask.propose(new, scene, replace(scene, light=new), 0, "light", scene.light, new)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from inkontext.data.world import Base, Outside, Pair, sample_pair
 from inkontext.data.world.bench import CATEGORIES, bench_pairs, rows
+from inkontext.data.world.levels import level_of
 from inkontext.data.world.scene import Sticker
 from inkontext.errors import OptionError
 from inkontext.evaluation.statistics import apportion, spread
@@ -29,15 +30,17 @@ class Plan:
         seed: which draw of the bench.
         limit: editing pairs in all, in the bench's proportions; None for all. Pairs of t2i come on top, in proportion.
         tasks: some of `TASKS`.
+        level: how much of the world, 1 to 3 (all).
     """
 
     size: int
     seed: int = 0
     limit: int | None = None
     tasks: tuple[str, ...] = USUAL
+    level: int = 3
 
     def __post_init__(self) -> None:
-        check_plan(self.size, self.seed, self.limit, self.tasks)
+        check_plan(self.size, self.seed, self.limit, self.tasks, self.level)
 
     def counts(self) -> dict[str, int]:
         """How many pairs of each task."""
@@ -51,8 +54,9 @@ class Plan:
         return out
 
 
-def check_plan(size: int | None, seed: int, limit: int | None, tasks: Sequence[str]) -> None:
+def check_plan(size: int | None, seed: int, limit: int | None, tasks: Sequence[str], level: int = 3) -> None:
     """What can be wrong with a plan, whose size may not be known yet. Raises OptionError."""
+    level_of(level)
     for task in tasks:
         if task not in TASKS:
             raise OptionError(f"there is no task '{task}'; choose among {', '.join(TASKS)}")
@@ -90,15 +94,16 @@ def cases(plan: Plan, outside: Outside | None = None) -> Iterator[Case]:
     """The pairs of the plan, always in the same order and each the same whatever the limit."""
     counts = plan.counts()
     wanted: set[int] = set()
-    table = rows(plan.seed)
+    table = rows(plan.seed, plan.level)
     for task in counts.keys() & CATEGORIES.keys():
         numbers = [n for n, row in enumerate(table) if row.task == task]
         wanted |= {numbers[i] for i in spread(counts[task], len(numbers))}
-    for n, (row, pair) in zip(sorted(wanted), bench_pairs(plan.seed, plan.size, outside, wanted), strict=True):
+    drawn = bench_pairs(plan.seed, plan.size, outside, wanted, plan.level)
+    for n, (row, pair) in zip(sorted(wanted), drawn, strict=True):
         yield Case(f"{n:04d}", pair, row.base)
     for task in (t for t in counts if t not in CATEGORIES):
         for n in range(counts[task]):
-            pair = sample_pair(plan.seed * _SEEDS + n, task, plan.size, "test", outside)
+            pair = sample_pair(plan.seed * _SEEDS + n, task, plan.size, "test", outside, level=plan.level)
             yield Case(f"{task}-{n:04d}", pair)
 
 

@@ -22,6 +22,7 @@ def report_of(body: dict[str, Any], seconds: Mapping[str, float]) -> Report:
     name = {"model": system.get("name"), "baseline": f"baseline {system.get('name')}"}.get(system["kind"], "outputs")
     world = "photograph world" if body["outside"] else "world"
     facts = {key: str(value) for key, value in (system | body["versions"]).items() if value is not None}
+    world += "" if body.get("level", 3) == 3 else f" of level {body['level']}"
     title = f"{name}: {world}, seed {body['seed']}, {body['size']} px"
     return Report(title, facts, [_tasks(title, body, seconds)])
 
