@@ -39,6 +39,16 @@ def test_baselines(name: str, success: float, cli: Cli, here: Path, debug_folder
     assert json.loads((here / "a.json").read_text())["success"] == success
 
 
+def test_a_level_is_named_in_the_report_and_in_the_rows(cli: Cli, here: Path, debug_folder: Path) -> None:
+    common = ("eval", "world", "-m", debug_folder, "--baseline", "target", "--limit", 5, "--json", "a.json")
+    done = cli(*common, "--level", 1, "--out", "run")
+    assert done.code == 0 and "baseline target: world of level 1, seed 0, 64 px" in done.out
+    body = json.loads((here / "a.json").read_text())
+    assert body["level"] == 1 and {row["level"] for row in body["rows"]} == {1} and body["success"] == 1.0
+    refused = cli(*common, "--level", 7)
+    assert refused.code == 2 and "no level 7; choose 1, 2 or 3" in refused.complaint
+
+
 def test_an_autoencoder_and_then_its_pictures(cli: Cli, here: Path, debug_folder: Path) -> None:
     common = ("eval", "world", "-m", debug_folder, "--limit", 5, "--tasks", "local,text")
     assert cli(*common, "--baseline", "autoencoder", "--out", "run", "--json", "a.json").code == 0

@@ -81,7 +81,11 @@ def check_things(scene: Scene, level: Level) -> None:
                 assert thing.glasses == thing.scarf == Wear() and thing.pose == "down"
                 assert thing.mood in level.moods and (level.hat_share or thing.hat == Wear())
             case Sign():
-                assert thing.board in level.boards and thing.font in level.fonts and not thing.meant
+                assert (
+                    thing.board in (*level.boards, *(("letters",) if level.add_words_share else ()))
+                    and thing.font in level.fonts
+                    and not thing.meant
+                )
                 assert len(thing.text) <= level.letters[1]
                 assert set(level.letter_cases) != {"upper"} or thing.text == thing.text.upper()
 

@@ -30,8 +30,8 @@ class Level:
     """What scenes may hold and what may be asked of them. Shares are percentages, weights any whole numbers.
 
     Things. colours, forms, patterns: of shapes; sizes: their half heights. bodies: of characters; figure_sizes: lowest
-    and highest `size` of one with room, crowded_figures: of one among others. worn: what clothes there are. letters: most of a new word, and most of
-    any. boards, letter_cases: weights.
+    and highest `size` of one with room, crowded_figures: of one among others. worn: what clothes there are. letters:
+    most of a new word, and most of any. boards, letter_cases: weights; words added to a plain picture need no board.
 
     Scenes. themes: for each task, weights of the kinds of scene. backgrounds: weights. behind: for each place, colours
     that are hard to see on it. crowd: weights of how many things. told: weights of things in a caption; told_crowd: of
