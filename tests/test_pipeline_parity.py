@@ -18,9 +18,10 @@ from PIL import Image
 
 from inkontext import geometry
 from inkontext.coding import Coder
-from inkontext.model.presets import KONTEXT_BUCKETS
+from inkontext.model.presets import KONTEXT_BUCKETS, PRESETS
 from inkontext.pipeline import Pipeline
 from inkontext.sequence import pack, unpack
+from inkontext.weights.embedded import make_untrained
 
 AREA = 64 * 64
 
@@ -268,10 +269,25 @@ def test_inpaint(
     assert pixel_gap(result.images[0], expected) <= 1
 
 
+def slim_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model of the `debug` preset's kind with a block of each sort and few channels: what a megapixel costs."""
+    debug = PRESETS["debug"]
+    transformer = replace(
+        debug.transformer, hidden_size=32, num_heads=2, depth=1, depth_single_blocks=1,
+    )  # fmt: skip
+    autoencoder = replace(debug.autoencoder, ch=8, norm_groups=4)
+    monkeypatch.setitem(PRESETS, "slim", replace(debug, name="slim", transformer=transformer, autoencoder=autoencoder))
+    return make_untrained(folder, "slim")
+
+
 def test_full_size_canvas_follows_the_reference(
-    pipeline: Pipeline, theirs: FluxKontextPipeline, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+    photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At one megapixel and the published 17 sizes: stretch, 4150 target tokens, one step."""
+    folder = slim_folder(tmp_path / "slim", monkeypatch)
+    theirs = FluxKontextPipeline.from_pretrained(folder)
+    theirs.set_progress_bar_config(disable=True)
+    pipeline = Pipeline.from_pretrained(folder, device="cpu", dtype="float32")
     for module in (pipeline_flux_kontext, pipeline_flux_kontext_inpaint):
         monkeypatch.setattr(module, "PREFERRED_KONTEXT_RESOLUTIONS", list(KONTEXT_BUCKETS))
     large = Pipeline(
